@@ -1,0 +1,1 @@
+"""The HTTP service: brain-MRI slices in, calibrated answers out."""

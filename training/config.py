@@ -1,0 +1,119 @@
+"""One run's choices, checked together before anything is computed."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Span = Annotated[float, Field(ge=0, lt=1)]
+
+UNKNOWN_TUMOR = "tumor"
+"""Label of a slice that shows a tumour of unknown type: any class but `no_tumor` is right."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Strict):
+    """Which slices are used, and for what."""
+
+    datasets: tuple[str, ...]
+    licence: str
+    split_by: str
+    train_folds: tuple[int, ...]
+    val_folds: tuple[int, ...]
+    test_folds: tuple[int, ...]
+    shares: dict[str, PositiveFloat] = Field(description="Share of each label in an epoch; they need not sum to 1.")
+    epoch_slices: PositiveInt = Field(description="Slices drawn an epoch.")
+
+    @model_validator(mode="after")
+    def _folds_are_disjoint(self) -> Self:
+        folds = self.train_folds + self.val_folds + self.test_folds
+        if len(set(folds)) != len(folds):
+            raise ValueError("a fold is used by two splits")
+        return self
+
+
+class AugmentConfig(_Strict):
+    """How far a training slice may move from the original; see `training.data.augment`."""
+
+    source_scale: PositiveFloat = Field(1.25, description="Resolution of the stored slice over the network's.")
+    mirror: Share = 0.5
+    rotation: NonNegativeFloat = Field(15.0, description="Largest angle, degrees.")
+    shift: Span = Field(0.06, description="Largest shift, share of the side.")
+    zoom: Span = Field(0.15, description="Largest zoom in or out, as |ln scale|.")
+    stretch: Span = Field(0.1, description="Largest change of aspect, as |ln ratio|.")
+    gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
+    contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
+    remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
+    blur: Share = Field(0.3, description="Share of slices that lose resolution.")
+    noise: Span = Field(0.02, description="Largest standard deviation of added noise, share of the range.")
+
+
+class Stage(_Strict):
+    """Some epochs at one size; a run grows through its stages (Tan & Le 2021, progressive learning)."""
+
+    size: PositiveInt
+    epochs: PositiveInt
+
+
+class OptimizerConfig(_Strict):
+    """AdamW with linear warm-up and one cosine over the whole run."""
+
+    batch_size: PositiveInt = 32
+    learning_rate: PositiveFloat = 5e-4
+    head_factor: PositiveFloat = Field(4.0, description="Learning rate of the fresh head over the backbone's.")
+    weight_decay: NonNegativeFloat = 0.02
+    warmup_epochs: NonNegativeFloat = 1.0
+    average: Share = Field(0.995, description="Decay of the weights' moving average, which is what is measured.")
+    smoothing: Share = Field(0.05, description="Label smoothing.")
+    clip: PositiveFloat = Field(2.0, description="Largest gradient norm.")
+
+
+class Recipe(_Strict):
+    """Everything that decides a run's outcome but the data themselves."""
+
+    name: str
+    architecture: str
+    weights: Path | None = Field(None, description="Safetensors trunk; none starts from random weights.")
+    class_names: tuple[str, ...]
+    size: PositiveInt
+    stages: tuple[Stage, ...]
+    patience: PositiveInt = Field(8, description="Epochs without a better validation macro-F1 before stopping.")
+    dropout: Share = 0.2
+    drop_path: Share = 0.1
+    seed: NonNegativeInt = 0
+    data: DataConfig
+    augment: AugmentConfig = AugmentConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> Self:
+        unknown = set(self.data.shares) - {*self.class_names, UNKNOWN_TUMOR}
+        if unknown or not set(self.class_names) <= set(self.data.shares):
+            raise ValueError("data.shares must name every class, and no label but those and 'tumor'")
+        if not self.stages or self.stages[-1].size != self.size:
+            raise ValueError("the last stage must train at the recipe's size")
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe at `path`; pydantic's error names every fault at once."""
+    return Recipe.model_validate(yaml.safe_load(path.read_text()))

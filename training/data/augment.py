@@ -1,0 +1,85 @@
+"""What may happen to an MRI slice without changing its class, drawn anew each time, whole batches at once.
+
+Mirror, small rotation, shift, zoom and stretch; gamma, contrast, blur and noise. The random grey-level curve
+(Zhou et al. 2019, Models Genesis, non-linear transformation) stands in for other sequences and scanners, since in
+the public data the scanner all but gives the class away.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.config import AugmentConfig
+
+
+def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Slices (N, H, W) uint8 to (N, size, size) float in 0–255."""
+    grey = slices.unsqueeze(1).float() / 255
+    grey = move(grey, size, config, generator)
+    grey = recolour(grey, config, generator)
+    return degrade(grey, config, generator).clamp(0, 1).squeeze(1) * 255
+
+
+def move(grey: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Mirror, rotate, zoom, stretch and shift (N, 1, H, W) in a single bilinear resampling; black beyond the edges."""
+    n = len(grey)
+    angle = _uniform(n, math.radians(config.rotation), generator)
+    scale = _uniform(n, config.zoom, generator).exp()
+    ratio = (_uniform(n, config.stretch, generator) / 2).exp()
+    mirror = 1 - 2 * (torch.rand(n, generator=generator) < config.mirror).float()
+    x, y = scale * ratio, scale / ratio
+    rows = [angle.cos() * x * mirror, -angle.sin() * y, _uniform(n, 2 * config.shift, generator),
+            angle.sin() * x * mirror, angle.cos() * y, _uniform(n, 2 * config.shift, generator)]  # fmt: skip
+    grid = F.affine_grid(torch.stack(rows, dim=1).view(n, 2, 3), [n, 1, size, size], align_corners=False)
+    return F.grid_sample(_shrink(grey, size), grid, align_corners=False)
+
+
+def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Gamma, contrast, brightness, and for some slices a random curve, over grey levels (N, 1, h, w) in 0–1."""
+    n = len(grey)
+    levels = torch.linspace(0, 1, 256)
+    gamma = _uniform(n, config.gamma, generator).exp()[:, None]
+    contrast = 1 + _uniform(n, config.contrast, generator)[:, None]
+    brightness = _uniform(n, config.contrast / 3, generator)[:, None]
+    curves = (levels[None] ** gamma - 0.5) * contrast + 0.5 + brightness
+    remapped = torch.rand(n, generator=generator) < config.remap
+    curves[remapped] = _random_curves(int(remapped.sum()), levels, generator)
+    curves[:, 0] = curves[:, 0].clamp(max=0.05)
+    index = (grey.clamp(0, 1) * 255).round().long().flatten(1)
+    return curves.clamp(0, 1).gather(1, index).view_as(grey)
+
+
+def degrade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Take resolution from some slices (N, 1, h, w) and add noise to all where there is signal."""
+    blurred = torch.rand(len(grey), generator=generator) < config.blur
+    if blurred.any():
+        factor = float(torch.empty(1).uniform_(0.4, 0.8, generator=generator))
+        small = F.interpolate(grey[blurred], scale_factor=factor, mode="bilinear", antialias=True)
+        grey = grey.clone()
+        grey[blurred] = F.interpolate(small, size=grey.shape[-2:], mode="bilinear", align_corners=False)
+    strength = torch.rand(len(grey), 1, 1, 1, generator=generator) * config.noise
+    return grey + torch.randn(grey.shape, generator=generator) * strength * (grey > 0.02)
+
+
+def _random_curves(n: int, levels: Tensor, generator: torch.Generator) -> Tensor:
+    """Curves (n, 256) between the identity and one through random knots, half of them monotone, half free to fold."""
+    knots = torch.rand(n, 5, generator=generator)
+    monotone = torch.rand(n, generator=generator) < 0.5
+    knots[monotone] = knots[monotone].sort(dim=1).values
+    knots = torch.cat([torch.zeros(n, 1), knots], dim=1)
+    curves = F.interpolate(knots[:, None], size=len(levels), mode="linear", align_corners=True)[:, 0]
+    return torch.lerp(levels.expand(n, -1), curves, torch.rand(n, 1, generator=generator))
+
+
+def _shrink(grey: Tensor, size: int) -> Tensor:
+    """Antialias down to 1.25 times the wanted size, so that the resampling that follows does not alias."""
+    wanted = round(size * 1.25)
+    if grey.shape[-1] <= wanted:
+        return grey
+    return F.interpolate(grey, size=(wanted, wanted), mode="bilinear", antialias=True)
+
+
+def _uniform(n: int, limit: float, generator: torch.Generator) -> Tensor:
+    return torch.empty(n).uniform_(-1, 1, generator=generator) * limit

@@ -1,0 +1,65 @@
+"""The list of images: read it, make it from folders, split it by fold."""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image; `group` joins near-duplicates and `fold` never parts a group."""
+
+    dataset: str
+    path: str
+    label: str
+    group: str
+    fold: int
+    width: int
+    height: int
+    sha256: str
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def read_index(path: Path, datasets: Sequence[str] = ()) -> list[Row]:
+    """Rows of the CSV at `path`, of the named datasets only where any are named.
+
+    Columns that `Row` does not know are passed over. Raises `ValueError` where a group spans two folds.
+    """
+    with path.open(newline="") as lines:
+        rows = [_row(line) for line in csv.DictReader(lines) if not datasets or line["dataset"] in datasets]
+    refuse_split_groups(rows)
+    return rows
+
+
+def write_index(rows: Iterable[Row], path: Path) -> None:
+    """Write `rows` as CSV with the columns of `Row`."""
+    with path.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS)
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def refuse_split_groups(rows: Iterable[Row]) -> None:
+    """Raise `ValueError` where near-duplicates lie in two folds, for then no measurement is honest."""
+    folds: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if folds.setdefault((row.dataset, row.group), row.fold) != row.fold:
+            raise ValueError(
+                f"group {row.group} of {row.dataset} spans folds {folds[row.dataset, row.group]} and {row.fold}"
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of the file at `path`."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _row(line: dict[str, str]) -> Row:
+    return Row(
+        dataset=line["dataset"], path=line["path"], label=line["label"], group=line["group"], fold=int(line["fold"]),
+        width=int(line["width"]), height=int(line["height"]), sha256=line["sha256"],
+    )  # fmt: skip

@@ -1,0 +1,200 @@
+"""One loop, top to bottom: a recipe and an index become a run with its best checkpoint."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from sklearn.metrics import f1_score
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from service.contract.card import InputSpec
+from training import checkpoint
+from training.config import OptimizerConfig, Recipe
+from training.data.augment import augment
+from training.data.index import read_index
+from training.data.slices import Slices, draw_weights, load_slices
+from training.losses import partial_label_loss
+from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
+
+INDEX = "index.csv"
+RECIPE = "recipe.json"
+LOG = "log.jsonl"
+
+
+def train(recipe: Recipe, data: Path, run: Path) -> Path:
+    """Train on the run's `index.csv`, keep the best epoch by validation macro-F1, resume where `run` left off.
+
+    Returns the path of the best checkpoint. The recipe in effect is saved beside it.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    checkpoint.seed_everything(recipe.seed)
+    (run / RECIPE).write_text(recipe.model_dump_json(indent=2))
+
+    source, held_out = load_splits(recipe, data, run)
+    chances = torch.from_numpy(draw_weights(source, recipe.data))
+    network = new_network(recipe).to(device, memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.average), use_buffers=True)
+    optimizer = new_optimizer(network, recipe.optimizer)
+    steps = math.ceil(recipe.data.epoch_slices / recipe.optimizer.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(steps, recipe))
+    generator = torch.Generator().manual_seed(recipe.seed)
+    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+
+    progress = _resume(run, parts, generator)
+    for epoch in range(progress["epoch"], recipe.epochs):
+        if progress["stale"] >= recipe.patience:
+            break
+        started = time.monotonic()
+        size = _size(recipe, epoch)
+        network.train()
+        losses = []
+        for slices, allowed in _batches(source, chances, size, recipe, generator):
+            output = network(slices.to(device))
+            loss = partial_label_loss(output.logits, allowed.to(device), recipe.optimizer.smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip)
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(network)
+            losses.append(loss.item())
+
+        measured = validate(average, held_out, device)
+        better = measured["val_macro_f1"] > progress["best"]
+        progress = {
+            "epoch": epoch + 1,
+            "best": max(progress["best"], measured["val_macro_f1"]),
+            "stale": 0 if better else progress["stale"] + 1,
+        }
+        if better:
+            weights = {"network": average.module.state_dict(), "epoch": epoch, **measured}
+            checkpoint.save(weights, run / checkpoint.BEST)
+        line = {"epoch": epoch, "size": size, "train_loss": float(np.mean(losses)), **measured}
+        _log(run, {**line, "best": better, "seconds": round(time.monotonic() - started, 1)})
+        _save(run, parts, generator, progress)
+    return run / checkpoint.BEST
+
+
+def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
+    """Training slices at the augmentation's resolution and validation slices at the network's."""
+    rows = read_index(run / INDEX, recipe.data.datasets)
+    spec = input_spec(recipe)
+    large = round(recipe.size * recipe.augment.source_scale)
+    source = [row for row in rows if row.fold in recipe.data.train_folds]
+    held_out = [row for row in rows if row.fold in recipe.data.val_folds]
+    cache = run.parent / "cache"
+    return (
+        load_slices(source, data, spec.model_copy(update={"height": large, "width": large}), recipe.class_names, cache),
+        load_slices(held_out, data, spec, recipe.class_names, cache),
+    )
+
+
+def input_spec(recipe: Recipe) -> InputSpec:
+    """What the network of `recipe` is fed."""
+    return InputSpec(height=recipe.size, width=recipe.size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def new_network(recipe: Recipe) -> Classifier:
+    """The recipe's network at its starting weights."""
+    classes = len(recipe.class_names)
+    network = Classifier(recipe.architecture, classes, dropout=recipe.dropout, drop_path=recipe.drop_path)
+    if recipe.weights:
+        load_backbone(network, recipe.weights)
+    return network
+
+
+def new_optimizer(network: Classifier, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """AdamW; the fresh head learns faster, biases and norms do not decay (Loshchilov & Hutter 2019)."""
+    rate, groups = config.learning_rate, []
+    for part, factor in ((network.backbone, 1.0), (network.head, config.head_factor)):
+        for decays in (True, False):
+            chosen = [p for p in part.parameters() if (p.ndim > 1) == decays]
+            decay = config.weight_decay if decays else 0.0
+            groups.append({"params": chosen, "lr": rate * factor, "weight_decay": decay})
+    return torch.optim.AdamW(groups, fused=True)
+
+
+@torch.inference_mode()
+def logits_of(network: torch.nn.Module, slices: Slices, device: str, batch_size: int = 64) -> Tensor:
+    """Logits (N, classes), float32 on the CPU, in evaluation mode."""
+    network.eval()
+    starts = range(0, len(slices.rows), batch_size)
+    parts = [network(torch.from_numpy(slices.pixels[i : i + batch_size].copy()).to(device)).logits for i in starts]
+    return torch.cat(parts).float().cpu()
+
+
+def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str, float]:
+    """Loss and tumour sensitivity over all slices, accuracy and macro-F1 over those of known class."""
+    logits = logits_of(network, slices, device)
+    allowed, known, targets = torch.from_numpy(slices.allowed), slices.known, slices.targets
+    answers = logits.argmax(dim=1).numpy()
+    unknown = slices.allowed[~known, answers[~known]]
+    return {
+        "val_loss": partial_label_loss(logits, allowed).item(),
+        "val_accuracy": float((answers == targets)[known].mean()),
+        "val_macro_f1": float(f1_score(targets[known], answers[known], average="macro")),
+        "val_unknown_tumor_sensitivity": float(unknown.mean()) if len(unknown) else math.nan,
+    }
+
+
+def _batches(
+    source: Slices, chances: Tensor, size: int, recipe: Recipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    drawn = torch.multinomial(chances, recipe.data.epoch_slices, replacement=True, generator=generator).numpy()
+    starts = range(0, len(drawn), recipe.optimizer.batch_size)
+    for start in track(starts, f"train {size} px", transient=True):
+        chosen = drawn[start : start + recipe.optimizer.batch_size]
+        slices = augment(torch.from_numpy(source.pixels[chosen]), size, recipe.augment, generator)
+        yield slices, torch.from_numpy(source.allowed[chosen])
+
+
+def _size(recipe: Recipe, epoch: int) -> int:
+    return next(size for end, size in _stage_ends(recipe) if epoch < end)
+
+
+def _stage_ends(recipe: Recipe) -> Iterator[tuple[int, int]]:
+    end = 0
+    for stage in recipe.stages:
+        end += stage.epochs
+        yield end, stage.size
+
+
+def _warm_cosine(steps: int, recipe: Recipe) -> Any:
+    warm, total = recipe.optimizer.warmup_epochs * steps, recipe.epochs * steps
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1))) / 2
+
+    return factor
+
+
+def _save(run: Path, parts: dict[str, Any], generator: torch.Generator, progress: dict[str, Any]) -> None:
+    states = {name: part.state_dict() for name, part in parts.items()}
+    random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
+    checkpoint.save({**states, **random, "progress": progress}, run / checkpoint.LAST)
+
+
+def _resume(run: Path, parts: dict[str, Any], generator: torch.Generator) -> dict[str, Any]:
+    if not (run / checkpoint.LAST).exists():
+        return {"epoch": 0, "best": -1.0, "stale": 0}
+    state = checkpoint.load(run / checkpoint.LAST)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    generator.set_state(state["generator"])
+    torch.set_rng_state(state["torch"])
+    progress: dict[str, Any] = state["progress"]
+    return progress
+
+
+def _log(run: Path, line: dict[str, object]) -> None:
+    with (run / LOG).open("a") as log:
+        log.write(json.dumps(line) + "\n")
