@@ -39,7 +39,7 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
 
     source, held_out = load_splits(recipe, data, run)
     chances = torch.from_numpy(draw_weights(source, recipe.data))
-    network = new_network(recipe).to(device, memory_format=torch.channels_last)
+    network = new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.average), use_buffers=True)
     optimizer = new_optimizer(network, recipe.optimizer)
     steps = math.ceil(recipe.data.epoch_slices / recipe.optimizer.batch_size)
