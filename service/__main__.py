@@ -1,0 +1,40 @@
+"""`python -m service [--host H] [--port P]`: serve until told to stop."""
+
+import argparse
+import sys
+
+import uvicorn
+
+from service.app import create_app
+from service.logs import configure
+from service.session import ProviderUnavailable
+from service.settings import read_settings
+
+
+def main() -> int:
+    """Read the settings, serve, and say in one line why not where that cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models. All else: NEUROTRIAGE_…")
+    parser.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", type=int, help="port to listen on")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    try:
+        settings = read_settings(**given)
+        configure(settings.log_level)
+        app = create_app(settings)
+    except (ValueError, ProviderUnavailable) as error:
+        print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return 2
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

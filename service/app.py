@@ -1,0 +1,96 @@
+"""Put the service together and take it apart; nothing happens at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.catalogue import Catalogue
+from service.contract.card import Card
+from service.cpus import usable_cpus
+from service.errors import ServiceError
+from service.logs import RequestLog
+from service.metrics import Metrics
+from service.repository import OpenSession, Repository
+from service.routes import health, models, problems
+from service.routes.predict import batch_router, prediction_router
+from service.schemas import Problem
+from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
+from service.settings import Settings
+
+DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI app; its lifespan opens the models and closes them again.
+
+    Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had.
+    """
+    metrics = Metrics()
+    catalogue = Catalogue(Repository(settings.models, session_opener(settings)), settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await catalogue.start()
+        log_models(catalogue)
+        yield
+        await catalogue.stop()
+
+    app = FastAPI(
+        title="NeuroTriage",
+        version=version("neurotriage"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
+    )
+    app.state.catalogue, app.state.metrics = catalogue, metrics
+    app.include_router(prediction_router(), max_body_size=settings.max_body_bytes)
+    app.include_router(batch_router(settings.max_batch_files), max_body_size=settings.max_batch_body_bytes)
+    app.include_router(models.router)
+    app.include_router(health.router)
+    # Starlette hands each handler the class it was registered for, which its types do not say.
+    app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, problems.answer_validation_error)  # type: ignore[arg-type]
+    app.add_middleware(RequestLog, finished=metrics.count_request, answer_fault=problems.answer_fault)
+    return app
+
+
+def session_opener(settings: Settings) -> OpenSession:
+    """How the repository opens a graph under these settings.
+
+    With `auto`, a CUDA session that ONNX Runtime silently built for the CPU is built again with the CPU's own plan.
+    """
+    provider = choose_provider(settings.provider)
+    cpus = usable_cpus()
+    wishes = (settings.lanes, settings.threads_per_lane, settings.max_batch_size)
+
+    def open_session(path: Path, card: Card) -> Session:
+        try:
+            return Session(path, make_plan(provider, cpus, *wishes), card.outputs.logits)
+        except ProviderUnavailable:
+            if settings.provider == "cuda":
+                raise
+            return Session(path, make_plan(CPU, cpus, *wishes), card.outputs.logits)
+
+    return open_session
+
+
+def log_models(catalogue: Catalogue) -> None:
+    """One line a bundle: where it runs, or why it does not."""
+    for bundle in catalogue.repository.bundles:
+        provider = bundle.session.provider if bundle.session else None
+        structlog.get_logger().info(
+            "model",
+            name=bundle.name,
+            version=bundle.version,
+            state=bundle.state,
+            provider=provider,
+            reason=bundle.reason,
+        )

@@ -1,0 +1,78 @@
+"""The models that answer: one predictor a bundle that opened, and which of them is the default."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from service.cpus import usable_cpus
+from service.errors import NotReady, UnknownModel
+from service.metrics import Metrics
+from service.predictor import Predictor
+from service.repository import Bundle, Repository
+from service.settings import Settings
+
+
+class Catalogue:
+    """Opens the repository's bundles into predictors, starts and stops them."""
+
+    def __init__(self, repository: Repository, settings: Settings, metrics: Metrics) -> None:
+        self.repository = repository
+        self._settings = settings
+        self._metrics = metrics
+        self._predictors: dict[tuple[str, int], Predictor] = {}
+        self._decoders = ThreadPoolExecutor(settings.decode_threads or usable_cpus(), thread_name_prefix="decode")
+        self._draining = False
+
+    async def start(self) -> None:
+        """Load the repository off the event loop, then start a predictor for each bundle that opened."""
+        await asyncio.to_thread(self.repository.load)
+        for bundle in self.repository.bundles:
+            if bundle.card and bundle.session:
+                predictor = Predictor(bundle.card, bundle.session, self._decoders, self._settings, self._metrics)
+                await predictor.start()
+                self._predictors[bundle.name, bundle.version] = predictor
+
+    async def stop(self) -> None:
+        """Turn readiness off, finish what waits, end the threads."""
+        self._draining = True
+        await asyncio.gather(*(predictor.stop() for predictor in self._predictors.values()))
+        self._decoders.shutdown(wait=False)
+
+    @property
+    def default(self) -> str | None:
+        """The model that answers when none is named: the settings' choice, else the first name."""
+        return self._settings.default_model or next(iter(self.repository.names), None)
+
+    def find(self, name: str | None = None, version: int | None = None) -> Bundle:
+        """The bundle meant by a request's `model` and `version`; raises `UnknownModel`."""
+        if name is None and self.default is None:
+            raise NotReady("the repository holds no model")
+        return self.repository.find(name or self.default or "", version)
+
+    def predictor(self, name: str | None = None, version: int | None = None) -> Predictor:
+        """The predictor meant by a request; raises `UnknownModel`, or `NotReady` where the bundle is broken."""
+        bundle = self.find(name, version)
+        if (bundle.name, bundle.version) not in self._predictors:
+            raise NotReady(f"{bundle.name} version {bundle.version} does not serve; its entry in /models says why")
+        return self._predictors[bundle.name, bundle.version]
+
+    def state(self, bundle: Bundle) -> str:
+        """`ready`, `failed` (never opened) or `stopped` (its worker is gone)."""
+        predictor = self._predictors.get((bundle.name, bundle.version))
+        if predictor is None:
+            return "failed"
+        return "ready" if predictor.ready else "stopped"
+
+    def fault(self) -> str | None:
+        """Why the service cannot answer now, or None when it can."""
+        if self._draining:
+            return "draining"
+        stopped = [
+            f"{name}/{version}" for (name, version), predictor in self._predictors.items() if not predictor.ready
+        ]
+        if stopped:
+            return f"the worker of {', '.join(stopped)} has stopped"
+        try:
+            self.predictor()
+        except (NotReady, UnknownModel) as error:
+            return str(error)
+        return None

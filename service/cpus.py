@@ -1,0 +1,32 @@
+"""How many cores this process may keep busy."""
+
+import math
+import os
+from pathlib import Path
+
+
+def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores of the affinity mask, or of the cgroup's quota where that is less; at least one."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup_quota(cgroup)
+    return affinity if quota is None else max(1, min(affinity, math.ceil(quota)))
+
+
+def cgroup_quota(cgroup: Path) -> float | None:
+    """Cores' worth of time, from version 2's `cpu.max` or version 1's `cpu.cfs_*`; None without a limit."""
+    for read in (_quota_v2, _quota_v1):
+        try:
+            return read(cgroup)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _quota_v2(cgroup: Path) -> float | None:
+    quota, period = (cgroup / "cpu.max").read_text().split()
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _quota_v1(cgroup: Path) -> float | None:
+    quota, period = (int((cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    return None if quota <= 0 else quota / period

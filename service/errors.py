@@ -1,0 +1,183 @@
+"""Everything that can go wrong, drawn as a tree; the HTTP status sits on the class.
+
+ServiceError                  500  a fault of ours
+├── BadInput                  422  the request cannot be answered as it is
+│   ├── BrokenForm            400  a multipart body that cannot be parsed
+│   ├── MissingFile           422  no picture in the request
+│   ├── SeveralFiles          422  more pictures than the route takes
+│   ├── EmptyImage            422  a picture of no bytes
+│   ├── UnreadableImage       422  truncated or broken
+│   ├── ImageTooSmall         422  fewer pixels than an answer can rest on
+│   ├── ImageTooLarge         422  more pixels than the limit, told from the header
+│   ├── SeveralFrames         422  an animation or a stack: which slice is meant?
+│   └── BlankImage            422  one grey level throughout
+├── BodyTooLarge              413  more bytes than the limit
+├── NotAnImage                415  magic bytes of none of the accepted formats
+├── UnknownModel              404  no such model or version here
+├── Unavailable               503  try again later, Retry-After says when
+│   ├── Overloaded            503  the queue is full
+│   ├── NotReady              503  the model is loading, failed or is going away
+│   └── WorkerDied            503  the batch worker is gone
+├── DeadlineExceeded          504  no answer in time
+├── ClientGone                499  nobody is listening any more; never sent
+└── InferenceFailed           500  the session raised, or answered with no numbers
+"""
+
+import re
+
+
+class ServiceError(Exception):
+    """Root of the tree; `str(error)` is the sentence that the caller reads, so it holds no path and no trace."""
+
+    status = 500
+    title = "The service failed"
+
+    def __init__(self, detail: str = "", **extensions: object) -> None:
+        super().__init__(detail or self.title)
+        self.extensions = extensions
+
+    @property
+    def slug(self) -> str:
+        """The class name as the problem's name: `ImageTooLarge` → `image-too-large`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Response headers that belong to the problem."""
+        return {}
+
+
+class BadInput(ServiceError):
+    """The request cannot be answered as it is."""
+
+    status = 422
+    title = "The request cannot be answered as it is"
+
+
+class MissingFile(BadInput):
+    """No picture in the request."""
+
+    title = "No picture in the request"
+
+
+class BrokenForm(BadInput):
+    """A multipart body that cannot be parsed."""
+
+    status = 400
+    title = "The multipart body is malformed"
+
+
+class SeveralFiles(BadInput):
+    """More pictures than the route takes."""
+
+    title = "Too many pictures in the request"
+
+
+class EmptyImage(BadInput):
+    """A picture of no bytes."""
+
+    title = "The picture is empty"
+
+
+class UnreadableImage(BadInput):
+    """Truncated or broken."""
+
+    title = "The picture is truncated or broken"
+
+
+class ImageTooSmall(BadInput):
+    """Fewer pixels than an answer can rest on."""
+
+    title = "The picture is too small"
+
+
+class ImageTooLarge(BadInput):
+    """More pixels than the limit, told from the header before anything is decoded."""
+
+    title = "The picture has too many pixels"
+
+
+class SeveralFrames(BadInput):
+    """An animation or a stack of pages."""
+
+    title = "The picture has several frames; send one slice"
+
+
+class BlankImage(BadInput):
+    """One grey level throughout."""
+
+    title = "The picture is blank"
+
+
+class BodyTooLarge(ServiceError):
+    """More bytes than the limit."""
+
+    status = 413
+    title = "The body is too large"
+
+
+class NotAnImage(ServiceError):
+    """Magic bytes of none of the accepted formats."""
+
+    status = 415
+    title = "Not a PNG, JPEG, BMP, TIFF or WebP picture"
+
+
+class UnknownModel(ServiceError):
+    """No such model or version here."""
+
+    status = 404
+    title = "No such model or version"
+
+
+class Unavailable(ServiceError):
+    """Try again later."""
+
+    status = 503
+    title = "The service cannot answer now"
+    retry_after_seconds = 1
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Retry-After, RFC 9110 §10.2.3."""
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class Overloaded(Unavailable):
+    """The queue is full."""
+
+    title = "The queue is full"
+
+
+class NotReady(Unavailable):
+    """The model is loading, failed to load or is going away."""
+
+    title = "The model is not ready"
+    retry_after_seconds = 5
+
+
+class WorkerDied(Unavailable):
+    """The batch worker is gone."""
+
+    title = "The model's worker has stopped"
+    retry_after_seconds = 5
+
+
+class DeadlineExceeded(ServiceError):
+    """No answer in time."""
+
+    status = 504
+    title = "No answer within the deadline"
+
+
+class ClientGone(ServiceError):
+    """Nobody is listening any more; the status is only logged."""
+
+    status = 499
+    title = "The client went away"
+
+
+class InferenceFailed(ServiceError):
+    """The session raised, or its answer holds no finite numbers."""
+
+    title = "The model failed on this input"

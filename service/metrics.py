@@ -1,0 +1,52 @@
+"""What Prometheus reads at `/metrics`: seconds and counts, in Triton's decomposition, in the app's own registry."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Metrics:
+    """All metrics of one app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "neurotriage_requests_total", "Requests answered.", ("route", "status"), registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "neurotriage_request_seconds", "From the request's first byte to the answer's last.", ("route",),
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.stage_seconds = Histogram(
+            "neurotriage_stage_seconds", "Where a prediction's time went.", ("model", "version", "stage"),
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.batch_size = Histogram(
+            "neurotriage_batch_size", "Slices that shared a prediction's batch.", ("model", "version"),
+            buckets=BATCH_SIZES, registry=self.registry,
+        )  # fmt: skip
+        self.predictions = Counter(
+            "neurotriage_predictions_total", "Predictions by label.", ("model", "version", "label"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.failures = Counter(
+            "neurotriage_failures_total", "Predictions not given, by problem.", ("model", "version", "problem"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.queue_depth = Gauge(
+            "neurotriage_queue_depth", "Slices waiting.", ("model", "version"), registry=self.registry
+        )
+        self.model_ready = Gauge(
+            "neurotriage_model_ready", "1 where the version serves, on the named execution provider.",
+            ("model", "version", "provider"), registry=self.registry,
+        )  # fmt: skip
+
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """A request is over."""
+        self.requests.labels(route=route, status=str(status)).inc()
+        self.request_seconds.labels(route=route).observe(seconds)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,161 @@
+"""One model, from picture to answer."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.batcher import Answer, Batcher
+from service.contract.card import Card
+from service.contract.preprocess import Slice, preprocess
+from service.contract.probabilities import Probabilities, probabilities, tumor_probability
+from service.errors import BlankImage, DeadlineExceeded, Overloaded, ServiceError
+from service.images import decode
+from service.metrics import Metrics
+from service.session import Plan, Session
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where a prediction's time went, in seconds."""
+
+    decode: float
+    queue: float
+    inference: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one slice; `probabilities` follow the card's class order."""
+
+    label: str
+    probabilities: dict[str, float]
+    tumor_probability: float
+    batch_size: int
+    timing: Timing
+
+
+class Predictor:
+    """Decodes in `decoders`, batches before `session`, and keeps no more pictures at once than it can answer.
+
+    The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
+    """
+
+    def __init__(self, card: Card, session: Session, decoders: Executor, settings: Settings, metrics: Metrics) -> None:
+        plan = session.plan
+        self.card = card
+        self._session = session
+        self._decoders = decoders
+        self._settings = settings
+        self._metrics = metrics
+        self._labels = {"model": card.name, "version": str(card.version)}
+        self._admitted = 0
+        self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
+        self._batcher: Batcher[Slice, Probabilities] = Batcher(
+            self._run,
+            lanes=plan.lanes,
+            max_batch_size=plan.max_batch_size,
+            max_queue_delay_ms=settings.max_queue_delay_ms,
+            max_queue_size=settings.max_queue_size,
+        )
+        metrics.queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
+        metrics.model_ready.labels(**self._labels, provider=session.provider).set_function(lambda: float(self.ready))
+
+    @property
+    def ready(self) -> bool:
+        """Whether every lane is at work."""
+        return self._batcher.alive
+
+    @property
+    def plan(self) -> Plan:
+        """Lanes × threads × batch size in force."""
+        return self._session.plan
+
+    async def start(self) -> None:
+        """Start the lanes."""
+        await self._batcher.start()
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the lanes."""
+        await self._batcher.stop()
+
+    async def predict(self, content: bytes) -> Prediction:
+        """The answer to the picture in `content`; raises a `ServiceError` that says why there is none."""
+        try:
+            with self._permit():
+                prediction = await self._predict(content)
+        except ServiceError as error:
+            self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
+            raise
+        self._observe(prediction)
+        return prediction
+
+    async def predict_each(self, contents: Sequence[bytes]) -> list[Prediction | ServiceError]:
+        """An answer or an error for each picture, in order; one picture's error harms no other."""
+        places = asyncio.Semaphore(2 * self.plan.lanes * self.plan.max_batch_size)
+
+        async def predict(content: bytes) -> Prediction | ServiceError:
+            async with places:
+                try:
+                    return await self.predict(content)
+                except ServiceError as error:
+                    return error
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(predict(content)) for content in contents]
+        return [task.result() for task in tasks]
+
+    def prepare(self, content: bytes) -> Slice:
+        """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
+        picture = decode(content, self._settings.max_pixels, self._settings.min_side)
+        pixels = preprocess(picture, self.card.input)
+        if pixels.min() == pixels.max():
+            raise BlankImage
+        return pixels
+
+    async def _predict(self, content: bytes) -> Prediction:
+        started = time.perf_counter()
+        deadline = self._settings.deadline_ms / 1000
+        try:
+            async with asyncio.timeout(deadline):
+                pixels = await asyncio.get_running_loop().run_in_executor(self._decoders, self.prepare, content)
+        except TimeoutError:
+            raise DeadlineExceeded(f"not decoded within {self._settings.deadline_ms:.0f} ms") from None
+        decoded = time.perf_counter()
+        answer = await self._batcher.submit(pixels, deadline - (decoded - started))
+        timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
+        return self._prediction(answer, timing)
+
+    def _prediction(self, answer: Answer[Probabilities], timing: Timing) -> Prediction:
+        names = self.card.class_names
+        return Prediction(
+            label=names[int(answer.result.argmax())],
+            probabilities=dict(zip(names, answer.result.tolist(), strict=True)),
+            tumor_probability=float(tumor_probability(answer.result, names)),
+            batch_size=answer.batch_size,
+            timing=timing,
+        )
+
+    def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
+        return list(probabilities(self._session.run(slices), self.card.temperature))
+
+    @contextmanager
+    def _permit(self) -> Iterator[None]:
+        if self._admitted >= self._permits:
+            raise Overloaded(f"{self._admitted} slices are being answered already")
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
+
+    def _observe(self, prediction: Prediction) -> None:
+        timing = prediction.timing
+        for stage in ("decode", "queue", "inference"):
+            self._metrics.stage_seconds.labels(**self._labels, stage=stage).observe(getattr(timing, stage))
+        self._metrics.batch_size.labels(**self._labels).observe(prediction.batch_size)
+        self._metrics.predictions.labels(**self._labels, label=prediction.label).inc()

@@ -1,0 +1,134 @@
+"""Find, verify and open the models below one folder: `<name>/<version>/`, the layout of Triton's repository.
+
+A bundle serves only after its checksums, its card and its golden answers have held on the chosen execution
+provider. One that fails is listed with its reason and harms no other.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
+from service.contract.probabilities import probabilities
+from service.errors import UnknownModel
+from service.session import ProviderUnavailable, Session
+
+GOLDEN_TOLERANCE = 2e-3
+"""Largest difference in probability between a golden answer and this machine's; providers round differently."""
+
+OpenSession = Callable[[Path, Card], Session]
+
+
+class BrokenBundle(Exception):
+    """A bundle that must not serve; the text is its reason, free of paths."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One version of one model: open with card and session, or broken with a reason."""
+
+    name: str
+    version: int
+    card: Card | None = None
+    session: Session | None = None
+    reason: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`ready` or `failed`."""
+        return "ready" if self.session else "failed"
+
+
+class Repository:
+    """All bundles below `root`, opened by `open_session`; `load` may take seconds and is called off the event loop."""
+
+    def __init__(self, root: Path, open_session: OpenSession) -> None:
+        self._root = root
+        self._open_session = open_session
+        self._bundles: dict[tuple[str, int], Bundle] = {}
+
+    def load(self) -> None:
+        """Open every bundle; raises `ProviderUnavailable` where a provider that was insisted on cannot be had."""
+        self._bundles = {(name, version): self._open(name, version) for name, version in self._scan()}
+
+    @property
+    def bundles(self) -> list[Bundle]:
+        """Every bundle found, by name and version."""
+        return list(self._bundles.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all models found."""
+        return sorted({name for name, _ in self._bundles})
+
+    def find(self, name: str, version: int | None = None) -> Bundle:
+        """The bundle named, of the highest version that serves where none is asked for.
+
+        Raises `UnknownModel` where there is no such bundle; a broken one is returned as it is.
+        """
+        versions = [bundle for bundle in self.bundles if bundle.name == name and version in (None, bundle.version)]
+        if not versions:
+            raise UnknownModel
+        return max(versions, key=lambda bundle: (bundle.session is not None, bundle.version))
+
+    def _scan(self) -> Iterator[tuple[str, int]]:
+        for folder in sorted(self._root.glob("*/*")):
+            if folder.is_dir() and folder.name.isdecimal() and str(int(folder.name)) == folder.name:
+                yield folder.parent.name, int(folder.name)
+
+    def _open(self, name: str, version: int) -> Bundle:
+        folder = self._root / name / str(version)
+        try:
+            card = verified_card(folder)
+            session = self._open_session(folder / MODEL_FILE, card)
+            session.warm_up(card.input.height, card.input.width, len(card.class_names))
+            check_golden(folder / GOLDEN_FILE, card, session)
+        except BrokenBundle as error:
+            return Bundle(name, version, reason=str(error))
+        except ProviderUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one bundle raises must not stop the others
+            return Bundle(name, version, reason=f"cannot be opened: {type(error).__name__}")
+        return Bundle(name, version, card, session)
+
+
+def verified_card(folder: Path) -> Card:
+    """The card, once every file it lists has the SHA-256 it lists; raises `BrokenBundle` otherwise."""
+    try:
+        card = read_card(folder)
+    except OSError:
+        raise BrokenBundle("card.json is missing or unreadable") from None
+    except ValueError as error:
+        raise BrokenBundle(f"card.json makes no sense: {_first_line(error)}") from error
+    for name, expected in card.files.items():
+        if _sha256(folder / name) != expected:
+            raise BrokenBundle(f"{name} is missing or differs from its checksum")
+    return card
+
+
+def check_golden(path: Path, card: Card, session: Session) -> None:
+    """Raise `BrokenBundle` unless the golden slices get their golden answers here."""
+    with np.load(path, allow_pickle=False) as golden:
+        images, logits = golden["images"], golden["logits"]
+    if not len(images):
+        raise BrokenBundle("golden.npz holds no slices")
+    size = session.plan.max_batch_size
+    answers = np.concatenate([session.run(list(images[i : i + size])) for i in range(0, len(images), size)])
+    expected, got = probabilities(logits, card.temperature), probabilities(answers, card.temperature)
+    if (difference := float(np.abs(expected - got).max())) > GOLDEN_TOLERANCE:
+        raise BrokenBundle(f"golden answers differ by {difference:.2g} in probability on {session.provider}")
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _first_line(error: ValueError) -> str:
+    return "; ".join(line.strip() for line in str(error).splitlines()[:3])

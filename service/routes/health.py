@@ -1,0 +1,40 @@
+"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything."""
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.routes.request import catalogue_of
+from service.schemas import Liveness, ModelState, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def livez() -> Liveness:
+    """The process is up."""
+    return Liveness()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Whether the service can answer now, and each model's part in it."""
+    catalogue = catalogue_of(request)
+    fault = catalogue.fault()
+    response.status_code = 503 if fault else 200
+    states = [
+        ModelState(
+            name=bundle.name,
+            version=bundle.version,
+            state=catalogue.state(bundle),
+            provider=bundle.session.provider if bundle.session else None,
+            reason=bundle.reason,
+        )
+        for bundle in catalogue.repository.bundles
+    ]
+    return Readiness(ready=fault is None, reason=fault, models=states)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus' text format."""
+    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,123 @@
+"""`POST /predict` and `POST /predict/batch`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from service import predictor, schemas
+from service.contract.card import MODEL_FILE, Card
+from service.errors import ServiceError
+from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
+
+ModelName = Annotated[str | None, Query(description="Model name; the default model where none is given.")]
+Version = Annotated[int | None, Query(ge=1, description="Model version; the highest that serves where none is given.")]
+
+BINARY = {"type": "string", "format": "binary"}
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream")
+FORM_ONE = {"type": "object", "required": ["file"], "properties": {"file": BINARY}}
+FORM_MANY = {"type": "object", "required": ["files"], "properties": {"files": {"type": "array", "items": BINARY}}}
+ONE_PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": FORM_ONE},
+            **{kind: {"schema": BINARY} for kind in PICTURE_TYPES},
+        },
+    }
+}
+MANY_PICTURES: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM_MANY}}}
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's account of the problems a route may answer with."""
+    content = {schemas.PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": "Problem details (RFC 9457).", "content": content} for status in statuses}
+
+
+def prediction_router() -> APIRouter:
+    """The route for one picture."""
+    router = APIRouter(tags=["predict"])
+
+    @router.post(
+        "/predict",
+        responses={200: {"model": schemas.Prediction}, **problems(400, 404, 413, 415, 422, 500, 503, 504)},
+        openapi_extra=ONE_PICTURE,
+    )
+    async def predict(request: Request, model: ModelName = None, version: Version = None) -> Response:
+        """Classify one slice: multipart field `file`, or the picture itself as the body."""
+        content = await read_picture(request)
+        chosen = catalogue_of(request).predictor(model, version)
+        note(request, chosen.card)
+        prediction = await while_connected(request, chosen.predict(content))
+        request.state.noted["batch_size"] = prediction.batch_size
+        return json_response(prediction_view(prediction, chosen.card, request_id_of(request)))
+
+    return router
+
+
+def batch_router(most: int) -> APIRouter:
+    """The route for many pictures, at most `most`."""
+    router = APIRouter(tags=["predict"])
+
+    @router.post(
+        "/predict/batch",
+        responses={200: {"model": schemas.BatchAnswer}, **problems(400, 404, 413, 422, 500, 503)},
+        openapi_extra=MANY_PICTURES,
+    )
+    async def predict_batch(request: Request, model: ModelName = None, version: Version = None) -> Response:
+        """Classify many slices: multipart field `files`; one entry a file, in the order sent."""
+        contents = await read_pictures(request, "files", most)
+        chosen = catalogue_of(request).predictor(model, version)
+        note(request, chosen.card)
+        outcomes = await while_connected(request, chosen.predict_each(contents))
+        request.state.noted["pictures"] = len(outcomes)
+        views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]
+        return json_response(schemas.BatchAnswer(request_id=request_id_of(request), results=views))
+
+    return router
+
+
+def note(request: Request, card: Card) -> None:
+    """Put the model that answers into the request's log line."""
+    request.state.noted.update(model=card.name, version=card.version)
+
+
+def outcome_view(
+    outcome: predictor.Prediction | ServiceError, card: Card, request_id: str
+) -> schemas.Prediction | schemas.Problem:
+    """A file's entry in a batch answer."""
+    if isinstance(outcome, ServiceError):
+        return schemas.problem_of(outcome, request_id)
+    return prediction_view(outcome, card, request_id)
+
+
+def prediction_view(prediction: predictor.Prediction, card: Card, request_id: str) -> schemas.Prediction:
+    """The prediction as it travels."""
+    timing = prediction.timing
+    return schemas.Prediction(
+        request_id=request_id,
+        model=schemas.ModelRef(name=card.name, version=card.version, sha256=card.files[MODEL_FILE]),
+        label=prediction.label,
+        probabilities=prediction.probabilities,
+        tumor_probability=prediction.tumor_probability,
+        batch_size=prediction.batch_size,
+        timing_ms=schemas.TimingMs(
+            decode=milliseconds(timing.decode),
+            queue=milliseconds(timing.queue),
+            inference=milliseconds(timing.inference),
+            total=milliseconds(timing.total),
+        ),
+    )
+
+
+def milliseconds(seconds: float) -> float:
+    """Seconds as milliseconds to the microsecond."""
+    return round(seconds * 1000, 3)
+
+
+def json_response(answer: BaseModel) -> Response:
+    """The answer as JSON, serialised once."""
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,81 @@
+"""What routes read from a request: pictures, and whether anyone still listens."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from service.catalogue import Catalogue
+from service.errors import BrokenForm, ClientGone, MissingFile, SeveralFiles
+
+T = TypeVar("T")
+
+
+class _InMemoryParser(MultiPartParser):
+    """Keeps uploads in memory, which the body limit bounds: no picture of a patient reaches a disk."""
+
+    spool_max_size = 2**62
+
+
+def catalogue_of(request: Request) -> Catalogue:
+    """The app's catalogue."""
+    catalogue: Catalogue = request.app.state.catalogue
+    return catalogue
+
+
+def request_id_of(request: Request) -> str:
+    """The id that this request goes by in answers and logs."""
+    return str(request.state.request_id)
+
+
+async def read_picture(request: Request) -> bytes:
+    """The one picture of a request: the multipart field `file`, or else the raw body."""
+    if not _is_multipart(request):
+        return await request.body()
+    pictures = await read_pictures(request, "file", most=1)
+    return pictures[0]
+
+
+async def read_pictures(request: Request, field: str, most: int) -> list[bytes]:
+    """The files of a multipart field, in order; raises `MissingFile`, `SeveralFiles` or `BrokenForm`."""
+    if not _is_multipart(request):
+        raise MissingFile("send multipart/form-data")
+    parser = _InMemoryParser(request.headers, request.stream(), max_files=most)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if "Too many files" in error.message:
+            raise SeveralFiles(f"at most {most} are taken", limit_files=most) from error
+        raise BrokenForm from error
+    except (KeyError, ValueError) as error:
+        raise BrokenForm from error
+    files = [part for part in form.getlist(field) if isinstance(part, UploadFile)]
+    if not files:
+        raise MissingFile(f"the form has no file field {field!r}")
+    return [await part.read() for part in files]
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled with `ClientGone` as soon as the client hangs up."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnect(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _is_multipart(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")

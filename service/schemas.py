@@ -1,0 +1,143 @@
+"""What travels over the wire; every field name and class name is spelt as here."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.contract.card import Card
+from service.errors import ServiceError
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ModelRef(BaseModel):
+    """Which weights gave an answer."""
+
+    name: str = Field(examples=["brain-mri-efficientnet-lite0"])
+    version: int = Field(examples=[1])
+    sha256: str = Field(description="SHA-256 of the model file.")
+
+
+class TimingMs(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    decode: float = Field(description="Waiting for a decoder, decoding and preprocessing.")
+    queue: float = Field(description="Waiting for a lane.")
+    inference: float = Field(description="The batch's run.")
+    total: float = Field(description="From the picture's last byte to the answer.")
+
+
+class Prediction(BaseModel):
+    """The calibrated answer to one slice. Research and triage support, not a diagnosis."""
+
+    request_id: str
+    model: ModelRef
+    label: str = Field(description="The most probable class.", examples=["glioma"])
+    probabilities: dict[str, float] = Field(
+        description="Calibrated probability of every class; they sum to 1.",
+        examples=[{"glioma": 0.91, "meningioma": 0.06, "no_tumor": 0.01, "pituitary": 0.02}],
+    )
+    tumor_probability: float = Field(description="Summed probability of the tumour classes.", examples=[0.99])
+    batch_size: int = Field(description="Slices that shared the run.")
+    timing_ms: TimingMs
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; some problems carry a field or two more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:neurotriage:problem:unreadable-image"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="This very occurrence.", examples=["urn:neurotriage:request:5f2c…"])
+    request_id: str
+
+
+class BatchAnswer(BaseModel):
+    """One entry a file, in the order sent: a prediction, or the file's own problem."""
+
+    request_id: str
+    results: list[Prediction | Problem]
+
+
+class PlanView(BaseModel):
+    """How batches meet the machine."""
+
+    lanes: int
+    threads_per_lane: int
+    max_batch_size: int
+    buckets: list[int]
+
+
+class VersionView(BaseModel):
+    """One version of a model and whether it serves."""
+
+    version: int
+    state: Literal["ready", "failed"]
+    reason: str | None = Field(None, description="Why it does not serve.")
+    sha256: str | None = None
+    provider: str | None = Field(None, description="The execution provider that really runs it.")
+    plan: PlanView | None = None
+
+
+class VersionDetail(VersionView):
+    """One version with its card: data, metrics with intervals, limits, intended use."""
+
+    name: str
+    default: bool = Field(description="Whether it answers when no model and version are named.")
+    card: Card | None = None
+
+
+class ModelView(BaseModel):
+    """All versions of a model, the highest that serves being the one that answers by default."""
+
+    name: str
+    default: bool = Field(description="Whether it answers when no model is named.")
+    serving_version: int | None
+    versions: list[VersionView]
+
+
+class Models(BaseModel):
+    """Everything in the repository."""
+
+    default: str | None
+    models: list[ModelView]
+
+
+class ModelState(BaseModel):
+    """One version's part in readiness."""
+
+    name: str
+    version: int
+    state: Literal["ready", "failed", "stopped"]
+    provider: str | None
+    reason: str | None
+
+
+class Readiness(BaseModel):
+    """Whether the service can answer now, and why not."""
+
+    ready: bool
+    reason: str | None
+    models: list[ModelState]
+
+
+class Liveness(BaseModel):
+    """The process is up."""
+
+    live: Literal[True] = True
+
+
+def problem_of(error: ServiceError, request_id: str) -> Problem:
+    """The error as its caller reads it."""
+    return Problem(
+        type=f"urn:neurotriage:problem:{error.slug}",
+        title=error.title,
+        status=error.status,
+        detail=str(error),
+        instance=f"urn:neurotriage:request:{request_id}",
+        request_id=request_id,
+        **error.extensions,
+    )

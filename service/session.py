@@ -1,0 +1,122 @@
+"""ONNX Runtime, and nothing else of it: providers, threads, buckets, warm-up."""
+
+import ctypes
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+Slice = npt.NDArray[np.uint8]
+"""One network input (height, width)."""
+Logits = npt.NDArray[np.float32]
+"""Raw outputs (N, classes)."""
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+CUDA_OPTIONS = {
+    "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE tunes again on every new shape
+    "arena_extend_strategy": "kSameAsRequested",  # the arena never shrinks, so it should not double either
+    "use_tf32": "0",  # golden answers come from float32
+}
+
+
+class ProviderUnavailable(RuntimeError):
+    """The execution provider that was asked for cannot be had."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How batches meet the machine: lanes × threads × batch size; `buckets` are the batch sizes that are run."""
+
+    provider: str
+    lanes: int
+    threads_per_lane: int
+    max_batch_size: int
+    buckets: tuple[int, ...]
+
+
+def make_plan(
+    provider: str, cpus: int, lanes: int | None = None, threads: int | None = None, max_batch_size: int | None = None
+) -> Plan:
+    """The best known plan for `provider`, where the arguments do not say otherwise.
+
+    On the CPU a lane a core with one thread each gives the best throughput and batching gives little, so batches
+    are small and of any size; a GPU takes one lane of large batches, padded to powers of two so that shapes stay few.
+    """
+    if provider == CPU:
+        size = max_batch_size or 4
+        return Plan(CPU, lanes or max(1, cpus // (threads or 1)), threads or 1, size, tuple(range(1, size + 1)))
+    size = max_batch_size or 32
+    powers = tuple(2**i for i in range(math.ceil(math.log2(size))))
+    return Plan(provider, lanes or 1, threads or 1, size, (*powers, size))
+
+
+class Session:
+    """One graph on one execution provider, run by several threads at once if they like.
+
+    Raises `ProviderUnavailable` where ONNX Runtime silently took another provider than the plan's.
+    """
+
+    def __init__(self, path: Path, plan: Plan, logits: str = "logits") -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = plan.threads_per_lane
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
+        options.log_severity_level = 3
+        wanted = [CPU] if plan.provider == CPU else [(plan.provider, CUDA_OPTIONS), CPU]
+        self._session = ort.InferenceSession(path, options, providers=wanted)
+        self._input = self._session.get_inputs()[0]
+        self._logits = logits
+        self.plan = plan
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != plan.provider:
+            raise ProviderUnavailable(f"{plan.provider} was asked for, ONNX Runtime gave {self.provider}")
+
+    def run(self, slices: Sequence[Slice]) -> Logits:
+        """Logits (N, classes), N at most the largest bucket; the batch is padded with black to the next bucket."""
+        size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
+        batch = np.zeros((size, *slices[0].shape), np.uint8)
+        np.stack(slices, out=batch[: len(slices)])
+        (logits,) = self._session.run([self._logits], {self._input.name: batch})
+        return np.asarray(logits[: len(slices)])
+
+    def warm_up(self, height: int, width: int, classes: int) -> None:
+        """Run every bucket once.
+
+        Raises `ValueError` unless the graph takes uint8 (N, height, width) and answers (N, classes).
+        """
+        if (self._input.type, list(self._input.shape)[1:]) != ("tensor(uint8)", [height, width]):
+            raise ValueError(
+                f"the graph takes {self._input.type} {self._input.shape}, not uint8 (N, {height}, {width})"
+            )
+        if self._logits not in [output.name for output in self._session.get_outputs()]:
+            raise ValueError(f"the graph has no output {self._logits!r}")
+        for bucket in self.plan.buckets:
+            shape = self.run([np.zeros((height, width), np.uint8)] * bucket).shape
+            if shape != (bucket, classes):
+                raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
+
+
+def choose_provider(wanted: Literal["auto", "cuda", "cpu"]) -> str:
+    """CUDA where it is built in and a driver is there, else the CPU; `cuda` raises `ProviderUnavailable` instead."""
+    fault = "the CPU was asked for" if wanted == "cpu" else cuda_fault()
+    if fault and wanted == "cuda":
+        raise ProviderUnavailable(f"cuda was asked for: {fault}")
+    return CPU if fault else CUDA
+
+
+def cuda_fault() -> str | None:
+    """Why CUDA cannot be used here, or None; loads the CUDA libraries of the `nvidia-*` wheels on the way."""
+    if CUDA not in ort.get_available_providers():
+        return "this ONNX Runtime is built without CUDA"
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver on this machine"
+    ort.preload_dlls()
+    return None

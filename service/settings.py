@@ -1,0 +1,78 @@
+"""Every knob, typed, with what each extreme costs; set by `NEUROTRIAGE_…` variables or a `.env` file."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "NEUROTRIAGE_"
+PILLOW_BOMB_LIMIT = 89_478_485
+"""Pixels from which Pillow itself warns; our own cap stays below, so that it is the one that speaks."""
+
+
+class Settings(BaseSettings):
+    """All settings; names that are not listed here are refused."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+
+    models: Path = Field(Path("models"), description="The model repository: `<name>/<version>/` below it.")
+    default_model: str | None = Field(None, description="Model that answers when none is named; none: the first name.")
+
+    provider: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="Execution provider. `auto` falls back to the CPU and says so; `cuda` refuses to start."
+    )
+    lanes: PositiveInt | None = Field(
+        None, description="Batches computed at once. None: a lane a core on the CPU, one on a GPU."
+    )
+    threads_per_lane: PositiveInt | None = Field(
+        None,
+        description="Threads of one run. None: 1, which gives the best throughput; more answer a lone caller sooner.",
+    )
+    max_batch_size: PositiveInt | None = Field(
+        None, description="Slices in one run. None: 4 on the CPU, 32 on a GPU. Large delays everyone in the batch."
+    )
+    max_queue_delay_ms: NonNegativeFloat = Field(
+        0.0, description="Longest wait for a batch to fill. 0 batches what gathers behind a running batch, at no cost."
+    )
+    max_queue_size: PositiveInt = Field(
+        128, description="Slices allowed to wait a model. Small refuses early and stays fast; large hides overload."
+    )
+    deadline_ms: PositiveFloat = Field(
+        10_000.0,
+        description="Longest time from decoding to answer. Short gives 504 under load; long keeps callers waiting.",
+    )
+
+    max_body_bytes: PositiveInt = Field(
+        20_000_000, description="Largest body of one picture. Large lets a caller hold more memory."
+    )
+    max_batch_body_bytes: PositiveInt = Field(
+        200_000_000, description="Largest body of `/predict/batch`, held in memory."
+    )
+    max_batch_files: PositiveInt = Field(256, description="Most files of one `/predict/batch`.")
+    max_pixels: Annotated[int, Field(gt=0, le=PILLOW_BOMB_LIMIT)] = Field(
+        25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 16 bytes."
+    )
+    min_side: PositiveInt = Field(32, description="Shortest side in pixels on which an answer may rest.")
+    decode_threads: PositiveInt | None = Field(None, description="Pictures decoded at once. None: one a core.")
+
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Beyond loopback, put a proxy with access control before."
+    )
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    drain_seconds: PositiveFloat = Field(
+        20.0, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`info` writes a line a request; `warning` only what went wrong."
+    )
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Settings from environment and `.env`; raises `ValueError` naming every variable that means nothing."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise ValueError(f"unknown settings: {', '.join(unknown)}")
+    return Settings(**overrides)  # type: ignore[arg-type]
