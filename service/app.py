@@ -50,8 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
     app.state.catalogue, app.state.metrics = catalogue, metrics
-    app.include_router(prediction_router(), max_body_size=settings.max_body_bytes)
-    app.include_router(batch_router(settings.max_batch_files), max_body_size=settings.max_batch_body_bytes)
+    app.include_router(prediction_router(settings.max_body_bytes))
+    app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
     app.include_router(models.router)
     app.include_router(health.router)
     # Starlette hands each handler the class it was registered for, which its types do not say.

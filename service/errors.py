@@ -115,6 +115,11 @@ class BodyTooLarge(ServiceError):
     status = 413
     title = "The body is too large"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The rest of the body is not read, so the connection cannot be used again."""
+        return {"Connection": "close"}
+
 
 class NotAnImage(ServiceError):
     """Magic bytes of none of the accepted formats."""

@@ -37,8 +37,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "Problem details (RFC 9457).", "content": content} for status in statuses}
 
 
-def prediction_router() -> APIRouter:
-    """The route for one picture."""
+def prediction_router(max_bytes: int) -> APIRouter:
+    """The route for one picture of at most `max_bytes`."""
     router = APIRouter(tags=["predict"])
 
     @router.post(
@@ -48,7 +48,7 @@ def prediction_router() -> APIRouter:
     )
     async def predict(request: Request, model: ModelName = None, version: Version = None) -> Response:
         """Classify one slice: multipart field `file`, or the picture itself as the body."""
-        content = await read_picture(request)
+        content = await read_picture(request, max_bytes)
         chosen = catalogue_of(request).predictor(model, version)
         note(request, chosen.card)
         prediction = await while_connected(request, chosen.predict(content))
@@ -58,8 +58,8 @@ def prediction_router() -> APIRouter:
     return router
 
 
-def batch_router(most: int) -> APIRouter:
-    """The route for many pictures, at most `most`."""
+def batch_router(max_bytes: int, most: int) -> APIRouter:
+    """The route for many pictures, at most `most` and `max_bytes` together."""
     router = APIRouter(tags=["predict"])
 
     @router.post(
@@ -69,7 +69,7 @@ def batch_router(most: int) -> APIRouter:
     )
     async def predict_batch(request: Request, model: ModelName = None, version: Version = None) -> Response:
         """Classify many slices: multipart field `files`; one entry a file, in the order sent."""
-        contents = await read_pictures(request, "files", most)
+        contents = await read_pictures(request, "files", max_bytes, most)
         chosen = catalogue_of(request).predictor(model, version)
         note(request, chosen.card)
         outcomes = await while_connected(request, chosen.predict_each(contents))

@@ -6,7 +6,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.errors import BadInput, BodyTooLarge, ServiceError
+from service.errors import BadInput, ServiceError
 from service.routes.request import request_id_of
 from service.schemas import PROBLEM_JSON, problem_of
 
@@ -22,9 +22,7 @@ async def answer_service_error(request: Request, error: ServiceError) -> Respons
 
 
 async def answer_http_exception(request: Request, error: HTTPException) -> Response:
-    """Starlette's own refusals (no such path, wrong method, body over the limit) as problem+json."""
-    if error.status_code == BodyTooLarge.status:
-        return await answer_service_error(request, BodyTooLarge())
+    """Starlette's own refusals (no such path, wrong method) as problem+json."""
     problem = problem_of(ServiceError(), request_id_of(request))
     fields = {"type": "about:blank", "title": error.detail, "detail": error.detail, "status": error.status_code}
     body = problem.model_copy(update=fields).model_dump_json()

@@ -1,7 +1,7 @@
 """What routes read from a request: pictures, and whether anyone still listens."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 from starlette.datastructures import UploadFile
@@ -9,7 +9,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.catalogue import Catalogue
-from service.errors import BrokenForm, ClientGone, MissingFile, SeveralFiles
+from service.errors import BodyTooLarge, BrokenForm, ClientGone, MissingFile, SeveralFiles
 
 T = TypeVar("T")
 
@@ -31,19 +31,19 @@ def request_id_of(request: Request) -> str:
     return str(request.state.request_id)
 
 
-async def read_picture(request: Request) -> bytes:
+async def read_picture(request: Request, max_bytes: int) -> bytes:
     """The one picture of a request: the multipart field `file`, or else the raw body."""
     if not _is_multipart(request):
-        return await request.body()
-    pictures = await read_pictures(request, "file", most=1)
+        return b"".join([chunk async for chunk in limited_body(request, max_bytes)])
+    pictures = await read_pictures(request, "file", max_bytes, most=1)
     return pictures[0]
 
 
-async def read_pictures(request: Request, field: str, most: int) -> list[bytes]:
+async def read_pictures(request: Request, field: str, max_bytes: int, most: int) -> list[bytes]:
     """The files of a multipart field, in order; raises `MissingFile`, `SeveralFiles` or `BrokenForm`."""
     if not _is_multipart(request):
         raise MissingFile("send multipart/form-data")
-    parser = _InMemoryParser(request.headers, request.stream(), max_files=most)
+    parser = _InMemoryParser(request.headers, limited_body(request, max_bytes), max_files=most)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -56,6 +56,20 @@ async def read_pictures(request: Request, field: str, most: int) -> list[bytes]:
     if not files:
         raise MissingFile(f"the form has no file field {field!r}")
     return [await part.read() for part in files]
+
+
+async def limited_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body's chunks as they arrive; raises `BodyTooLarge` where more is declared, or comes, than is taken."""
+    too_large = BodyTooLarge(f"at most {max_bytes} bytes are taken", limit_bytes=max_bytes)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > max_bytes:
+            raise too_large
+        yield chunk
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
