@@ -12,8 +12,11 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
+
+from training.errors import RecipeError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Span = Annotated[float, Field(ge=0, lt=1)]
@@ -60,6 +63,7 @@ class AugmentConfig(_Strict):
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
     blur: Share = Field(0.3, description="Share of slices that lose resolution.")
     noise: Span = Field(0.02, description="Largest standard deviation of added noise, share of the range.")
+    mixup: NonNegativeFloat = Field(0.0, description="Both parameters of mixup's Beta distribution; 0 mixes nothing.")
 
 
 class Stage(_Strict):
@@ -115,5 +119,16 @@ class Recipe(_Strict):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe at `path`; pydantic's error names every fault at once."""
-    return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    """The recipe at `path`, YAML or JSON; raises `RecipeError` with every fault at once."""
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    except FileNotFoundError:
+        raise RecipeError(f"{path} does not exist") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise RecipeError(f"{path} is no recipe: {_faults(error)}") from None
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg']}" for fault in error.errors())

@@ -16,14 +16,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from service.contract.card import InputSpec
 from training import checkpoint
-from training.config import OptimizerConfig, Recipe
-from training.data.augment import augment
+from training.config import OptimizerConfig, Recipe, read_recipe
+from training.data.augment import augment, mix
 from training.data.index import read_index
 from training.data.slices import Slices, draw_weights, load_slices
+from training.errors import RecipeError, made_by
+from training.index import INDEX
 from training.losses import partial_label_loss
 from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
 
-INDEX = "index.csv"
 RECIPE = "recipe.json"
 LOG = "log.jsonl"
 
@@ -31,8 +32,10 @@ LOG = "log.jsonl"
 def train(recipe: Recipe, data: Path, run: Path) -> Path:
     """Train on the run's `index.csv`, keep the best epoch by validation macro-F1, resume where `run` left off.
 
-    Returns the path of the best checkpoint. The recipe in effect is saved beside it.
+    Returns the path of the best checkpoint. The recipe in effect is saved beside it. Raises `RecipeError` where the
+    run began with another recipe or the weights to start from are missing.
     """
+    _refuse_false_start(recipe, run)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint.seed_everything(recipe.seed)
     (run / RECIPE).write_text(recipe.model_dump_json(indent=2))
@@ -56,8 +59,10 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
         network.train()
         losses = []
         for slices, allowed in _batches(source, chances, size, recipe, generator):
-            output = network(slices.to(device))
-            loss = partial_label_loss(output.logits, allowed.to(device), recipe.optimizer.smoothing)
+            mixed, partners, share = mix(slices, allowed, recipe.augment.mixup)
+            logits = network(mixed.to(device)).logits
+            loss = share * partial_label_loss(logits, allowed.to(device), recipe.optimizer.smoothing)
+            loss += (1 - share) * partial_label_loss(logits, partners.to(device), recipe.optimizer.smoothing)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip)
@@ -82,17 +87,27 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
     return run / checkpoint.BEST
 
 
+def load_best(recipe: Recipe, run: Path) -> Classifier:
+    """The run's network at its best epoch, in evaluation mode on the CPU."""
+    network = Classifier(recipe.architecture, len(recipe.class_names))
+    network.load_state_dict(checkpoint.load(made_by("train", run / checkpoint.BEST))["network"])
+    return network.eval()
+
+
+def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) -> Slices:
+    """The slices of some folds as the network will see them when it serves."""
+    rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
+    chosen = [row for row in rows if row.fold in folds]
+    return load_slices(chosen, data, input_spec(recipe), recipe.class_names, run.parent / "cache")
+
+
 def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
     """Training slices at the augmentation's resolution and validation slices at the network's."""
-    rows = read_index(run / INDEX, recipe.data.datasets)
-    spec = input_spec(recipe)
     large = round(recipe.size * recipe.augment.source_scale)
-    source = [row for row in rows if row.fold in recipe.data.train_folds]
-    held_out = [row for row in rows if row.fold in recipe.data.val_folds]
-    cache = run.parent / "cache"
+    enlarged = recipe.model_copy(update={"size": large})
     return (
-        load_slices(source, data, spec.model_copy(update={"height": large, "width": large}), recipe.class_names, cache),
-        load_slices(held_out, data, spec, recipe.class_names, cache),
+        load_folds(enlarged, data, run, recipe.data.train_folds),
+        load_folds(recipe, data, run, recipe.data.val_folds),
     )
 
 
@@ -175,6 +190,14 @@ def _warm_cosine(steps: int, recipe: Recipe) -> Any:
         return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1))) / 2
 
     return factor
+
+
+def _refuse_false_start(recipe: Recipe, run: Path) -> None:
+    made_by("index", run / INDEX)
+    if recipe.weights and not recipe.weights.is_file():
+        raise RecipeError(f"the recipe starts from {recipe.weights}, which does not exist")
+    if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:
+        raise RecipeError(f"{run} began with another recipe: choose a new run")
 
 
 def _save(run: Path, parts: dict[str, Any], generator: torch.Generator, progress: dict[str, Any]) -> None:

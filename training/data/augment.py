@@ -63,6 +63,17 @@ def degrade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> 
     return grey + torch.randn(grey.shape, generator=generator) * strength * (grey > 0.02)
 
 
+def mix(slices: Tensor, allowed: Tensor, alpha: float) -> tuple[Tensor, Tensor, float]:
+    """Blend a batch (N, h, w) with itself reversed: slices, the partners' labels, the share of the first.
+
+    Mixup (Zhang et al. 2018): one share a batch from Beta(`alpha`, `alpha`), drawn by torch's own generator.
+    """
+    if alpha == 0:
+        return slices, allowed, 1.0
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    return torch.lerp(slices.flip(0), slices, share), allowed.flip(0), share
+
+
 def _random_curves(n: int, levels: Tensor, generator: torch.Generator) -> Tensor:
     """Curves (n, 256) between the identity and one through random knots, half of them monotone, half free to fold."""
     knots = torch.rand(n, 5, generator=generator)

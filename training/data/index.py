@@ -1,10 +1,12 @@
-"""The list of images: read it, make it from folders, split it by fold."""
+"""The list of images: what a row says, how it is read and written, and the one rule it must keep."""
 
 import csv
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from training.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,14 @@ COLUMNS = tuple(field.name for field in fields(Row))
 def read_index(path: Path, datasets: Sequence[str] = ()) -> list[Row]:
     """Rows of the CSV at `path`, of the named datasets only where any are named.
 
-    Columns that `Row` does not know are passed over. Raises `ValueError` where a group spans two folds.
+    Columns that `Row` does not know are passed over. Raises `DataError` where a column is missing or a group
+    spans two folds.
     """
-    with path.open(newline="") as lines:
-        rows = [_row(line) for line in csv.DictReader(lines) if not datasets or line["dataset"] in datasets]
+    try:
+        with path.open(newline="") as lines:
+            rows = [_row(line) for line in csv.DictReader(lines) if not datasets or line["dataset"] in datasets]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path} is no index with the columns {', '.join(COLUMNS)}: {error}") from None
     refuse_split_groups(rows)
     return rows
 
@@ -44,11 +50,11 @@ def write_index(rows: Iterable[Row], path: Path) -> None:
 
 
 def refuse_split_groups(rows: Iterable[Row]) -> None:
-    """Raise `ValueError` where near-duplicates lie in two folds, for then no measurement is honest."""
+    """Raise `DataError` where near-duplicates lie in two folds, for then no measurement is honest."""
     folds: dict[tuple[str, str], int] = {}
     for row in rows:
         if folds.setdefault((row.dataset, row.group), row.fold) != row.fold:
-            raise ValueError(
+            raise DataError(
                 f"group {row.group} of {row.dataset} spans folds {folds[row.dataset, row.group]} and {row.fold}"
             )
 

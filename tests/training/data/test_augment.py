@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch import Tensor
+
+from training.config import AugmentConfig
+from training.data.augment import augment, mix
+from training.data.phantom import draw_phantom
+
+STILL = AugmentConfig(
+    mirror=0, rotation=0, shift=0, zoom=0, stretch=0, gamma=0, contrast=0, remap=0, blur=0, noise=0
+)  # fmt: skip
+
+
+def heads(size: int = 40) -> Tensor:
+    drawn = [draw_phantom("glioma", (size, size), seed) for seed in range(6)]
+    return torch.stack(
+        [torch.frombuffer(bytearray(head.tobytes()), dtype=torch.uint8).view(size, size) for head in drawn]
+    )
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("size", [24, 32, 40])
+def test_slices_come_out_at_the_size_asked_within_the_grey_range(size: int) -> None:
+    out = augment(heads(), size, AugmentConfig(noise=0.5), seeded(1))
+    assert out.shape == (6, size, size)
+    assert out.dtype == torch.float32
+    assert out.min() >= 0
+    assert out.max() <= 255
+
+
+def test_the_generator_alone_decides() -> None:
+    first = augment(heads(), 32, AugmentConfig(), seeded(1))
+    torch.rand(5)
+    assert torch.equal(first, augment(heads(), 32, AugmentConfig(), seeded(1)))
+    assert not torch.equal(first, augment(heads(), 32, AugmentConfig(), seeded(2)))
+
+
+def test_with_every_knob_at_zero_nothing_changes() -> None:
+    out = augment(heads(), 40, STILL, seeded(1))
+    torch.testing.assert_close(out, heads().float(), atol=0.51, rtol=0)
+
+
+def test_a_certain_mirror_is_a_mirror() -> None:
+    out = augment(heads(), 40, STILL.model_copy(update={"mirror": 0.999999}), seeded(1))
+    torch.testing.assert_close(out, heads().flip(-1).float(), atol=0.51, rtol=0)
+
+
+def test_slices_of_a_batch_move_differently() -> None:
+    out = augment(heads()[:1].expand(4, -1, -1), 32, AugmentConfig(), seeded(1))
+    assert all(not torch.equal(out[0], other) for other in out[1:])
+
+
+def test_the_ground_stays_dark() -> None:
+    out = augment(heads(), 32, AugmentConfig(noise=0), seeded(3))
+    assert out[:, 0, 0].max() <= 0.05 * 255 + 1
+
+
+def test_mixing_with_alpha_zero_changes_nothing() -> None:
+    slices, allowed = heads().float(), torch.eye(6, 4).bool()
+    mixed, partners, share = mix(slices, allowed, 0.0)
+    assert torch.equal(mixed, slices)
+    assert torch.equal(partners, allowed)
+    assert share == 1
+
+
+def test_a_mixed_slice_holds_both_partners_by_their_share() -> None:
+    slices, allowed = heads().float(), torch.eye(6, 4).bool()
+    torch.manual_seed(0)
+    mixed, partners, share = mix(slices, allowed, 0.5)
+    assert 0 < share < 1
+    assert torch.equal(partners, allowed.flip(0))
+    torch.testing.assert_close(mixed[0], share * slices[0] + (1 - share) * slices[5])

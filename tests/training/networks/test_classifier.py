@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
+
+SLICES = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def network() -> Classifier:
+    torch.manual_seed(1)
+    return Classifier("test_efficientnet", 4).eval()
+
+
+def test_slices_become_logits_and_embedding(network: Classifier) -> None:
+    output = network(SLICES)
+    assert output.logits.shape == (3, 4)
+    assert output.embedding.shape == (3, 256)
+    torch.testing.assert_close(output.logits, network.head(output.embedding))
+
+
+def test_normalisation_and_grey_to_three_channels_are_inside(network: Classifier) -> None:
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    rgb = (SLICES[:, None].expand(-1, 3, -1, -1) / 255 - mean) / std
+    torch.testing.assert_close(network(SLICES).embedding, network.backbone(rgb), atol=1e-4, rtol=1e-4)
+
+
+def test_8_bit_and_float_slices_are_the_same_slices(network: Classifier) -> None:
+    assert torch.equal(network(SLICES).logits, network(SLICES.float()).logits)
+
+
+def test_a_saved_trunk_is_loaded(network: Classifier, tmp_path: Path) -> None:
+    safetensors.torch.save_file(network.backbone.state_dict(), tmp_path / "trunk.safetensors")
+    fresh = Classifier("test_efficientnet", 4).eval()
+    load_backbone(fresh, tmp_path / "trunk.safetensors")
+    torch.testing.assert_close(fresh(SLICES).embedding, network(SLICES).embedding)
+
+
+def test_a_trunk_that_does_not_fit_is_refused(network: Classifier, tmp_path: Path) -> None:
+    weights = dict(list(network.backbone.state_dict().items())[1:])
+    safetensors.torch.save_file(weights, tmp_path / "trunk.safetensors")
+    with pytest.raises(ValueError, match="does not fit: missing"):
+        load_backbone(network, tmp_path / "trunk.safetensors")

@@ -1,0 +1,27 @@
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from training.losses import partial_label_loss
+
+LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.tensor([0, 1, 2, 3, 0, 1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_with_one_allowed_class_it_is_cross_entropy(smoothing: float) -> None:
+    loss = partial_label_loss(LOGITS, one_hot(TARGETS, 4).bool(), smoothing)
+    torch.testing.assert_close(loss, cross_entropy(LOGITS, TARGETS, label_smoothing=smoothing))
+
+
+def test_with_several_allowed_classes_it_is_minus_log_of_their_sum() -> None:
+    allowed = torch.tensor([[True, True, False, True]] * 6)
+    wanted = -LOGITS.softmax(dim=1)[:, [0, 1, 3]].sum(dim=1).log().mean()
+    torch.testing.assert_close(partial_label_loss(LOGITS, allowed, 0.1), wanted)
+
+
+def test_with_every_class_allowed_there_is_nothing_to_learn() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    partial_label_loss(logits, torch.ones(6, 4, dtype=torch.bool)).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, torch.zeros(6, 4))

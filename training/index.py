@@ -1,0 +1,46 @@
+"""The first step: which pictures, in which groups and folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from training import checkpoint
+from training.config import UNKNOWN_TUMOR, Recipe
+from training.data.folders import rows_of_folders
+from training.data.index import Row, read_index, refuse_split_groups, write_index
+from training.data.published import rows_of_published
+from training.errors import DataError
+
+INDEX = "index.csv"
+
+
+def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) -> Path:
+    """Write `<run>/index.csv` with the pictures of the recipe's datasets below `data`.
+
+    Groups and folds come from the index at `published`, by default `<data>/index.csv`, if there is one, and are
+    computed otherwise. Raises `DataError` where the run has been trained on other rows already.
+    """
+    rows = _rows(recipe, data, published or data / INDEX, required=published is not None)
+    _refuse_unknown_labels(rows, recipe)
+    refuse_split_groups(rows)
+    target = run / INDEX
+    if (run / checkpoint.LAST).exists() and target.exists() and read_index(target) != rows:
+        raise DataError(f"{run} was trained on another index: choose a new run")
+    run.mkdir(parents=True, exist_ok=True)
+    write_index(rows, target)
+    return target
+
+
+def _rows(recipe: Recipe, data: Path, published: Path, *, required: bool) -> list[Row]:
+    datasets = recipe.data.datasets
+    if published.is_file():
+        return rows_of_published(published, data, datasets)
+    if required:
+        raise DataError(f"{published} does not exist")
+    folds = recipe.data.train_folds + recipe.data.val_folds + recipe.data.test_folds
+    return rows_of_folders(data, datasets, max(folds), recipe.seed)
+
+
+def _refuse_unknown_labels(rows: Sequence[Row], recipe: Recipe) -> None:
+    unknown = {row.label for row in rows} - {*recipe.class_names, UNKNOWN_TUMOR}
+    if unknown:
+        raise DataError(f"labels {', '.join(sorted(unknown))} are neither classes of the recipe nor '{UNKNOWN_TUMOR}'")
