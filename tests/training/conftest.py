@@ -1,0 +1,73 @@
+"""Drawn pictures, a tiny recipe and one finished run, shared by training's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import ImageOps
+
+from training import calibrate, evaluate, export, index, train
+from training.config import AugmentConfig, DataConfig, OptimizerConfig, Recipe, Stage
+from training.data.phantom import PLACES, draw_phantom
+
+PICTURES = 5
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder: five heads of each label, each of them also mirrored."""
+    root = tmp_path_factory.mktemp("data")
+    for kind, label in enumerate(("no_tumor", *PLACES)):
+        folder = root / "drawn" / label
+        folder.mkdir(parents=True)
+        for number in range(PICTURES):
+            head = draw_phantom(label, (72 + 4 * number, 80), seed=10 * kind + number)
+            head.save(folder / f"{number}.png")
+            ImageOps.mirror(head).save(folder / f"{number}-mirrored.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """Two epochs of two steps of a network with 0.1 M weights."""
+    return Recipe(
+        name="tiny",
+        architecture="test_efficientnet",
+        class_names=("glioma", "meningioma", "no_tumor", "pituitary"),
+        size=32,
+        stages=(Stage(size=24, epochs=1), Stage(size=32, epochs=1)),
+        seed=7,
+        data=DataConfig(
+            datasets=("drawn",),
+            licence="drawn here",
+            split_by="group-wise",
+            train_folds=(1, 2, 3),
+            val_folds=(4,),
+            test_folds=(5,),
+            shares=dict.fromkeys(("no_tumor", *PLACES), 0.2),
+            epoch_slices=16,
+        ),
+        augment=AugmentConfig(mixup=0.3),
+        optimizer=OptimizerConfig(batch_size=8),
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has been through every step but `register`; tests that write take a copy."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    index.index(recipe, pictures, run)
+    train.train(recipe, pictures, run)
+    calibrate.calibrate(pictures, run)
+    export.export(pictures, run)
+    evaluate.evaluate(pictures, run, resamples=100)
+    return run

@@ -1,0 +1,112 @@
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.contract.card import MODEL_FILE, REPORT_FILE
+from service.contract.preprocess import preprocess
+from service.contract.probabilities import probabilities
+from training.baselines import LOGISTIC, MAJORITY
+from training.calibrate import CALIBRATION
+from training.config import Recipe
+from training.confusion import CONFUSION
+from training.data.index import sha256_of
+from training.errors import OrderError
+from training.evaluate import PREDICTIONS, evaluate
+from training.graph import Graph
+from training.report import Bar, Report
+from training.train import input_spec
+
+
+@pytest.fixture
+def report(finished: Path) -> Report:
+    return Report.model_validate_json((finished / REPORT_FILE).read_bytes())
+
+
+def lines_of(run: Path) -> list[dict[str, str]]:
+    with (run / PREDICTIONS).open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_the_exported_graph_is_what_is_measured(finished: Path, report: Report) -> None:
+    assert report.measured.engine == "ONNX Runtime CPU"
+    assert report.measured.sha256 == sha256_of(finished / MODEL_FILE)
+
+
+def test_accuracy_is_that_of_the_predictions_to_the_last_digit(finished: Path, report: Report) -> None:
+    known = [line for line in lines_of(finished) if line["label"] != "tumor"]
+    assert report.figures["accuracy"].value == sum(line["label"] == line["predicted"] for line in known) / len(known)
+
+
+def test_predictions_are_what_the_service_computes_from_the_original_picture(
+    finished: Path, pictures: Path, recipe: Recipe, report: Report
+) -> None:
+    graph = Graph(finished / MODEL_FILE)
+    for line in lines_of(finished):
+        with Image.open(pictures / line["path"]) as image:
+            logits = graph(preprocess(image, input_spec(recipe))[None]).logits[0]
+        expected = probabilities(logits, report.measured.temperature)
+        assert [float(line[name]) for name in recipe.class_names] == expected.tolist()
+
+
+def test_only_test_folds_count_and_unknown_tumours_count_by_source_only(report: Report) -> None:
+    assert report.counts["test"] == dict.fromkeys(("glioma", "meningioma", "no_tumor", "pituitary", "tumor"), 2)
+    assert report.groups["test"] == dict.fromkeys(("glioma", "meningioma", "no_tumor", "pituitary", "tumor"), 1)
+    assert np.sum(report.confusion) == 8
+    assert {name: figures.support for name, figures in report.per_class.items()} == dict.fromkeys(report.class_names, 2)
+
+
+def test_each_source_is_asked_whether_it_shows_a_tumour(report: Report) -> None:
+    asked = {source.label: source for source in report.sources}
+    assert asked["no_tumor"].question == "specificity"
+    assert {source.question for label, source in asked.items() if label != "no_tumor"} == {"sensitivity"}
+    assert (asked["tumor"].slices, asked["tumor"].groups) == (2, 1)
+
+
+def test_calibrated_and_uncalibrated_figures_and_baselines_stand_side_by_side(report: Report) -> None:
+    assert {"ece", "ece_uncalibrated", "nll", "nll_uncalibrated", "auroc", "macro_f1"} <= report.figures.keys()
+    assert report.baselines.keys() == {MAJORITY, LOGISTIC}
+    assert report.baselines[MAJORITY].auroc.value == 0.5
+
+
+def test_the_protocol_says_which_folds_did_what(report: Report) -> None:
+    assert "folds 1, 2, 3 trained, fold 4 chose" in report.protocol
+    assert "fold 5 tested" in report.protocol
+
+
+def test_the_confusion_matrix_is_drawn(finished: Path) -> None:
+    with Image.open(finished / CONFUSION) as drawn:
+        assert min(drawn.size) > 400
+
+
+def test_a_bare_checkpoint_is_measured_in_torch_and_agrees_with_the_graph(
+    finished: Path, pictures: Path, tmp_path: Path, report: Report
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    for name in (MODEL_FILE, CALIBRATION):
+        (run / name).unlink()
+    bare = evaluate(pictures, run, resamples=100)
+    assert (bare.measured.engine, bare.measured.temperature) == ("torch CPU", 1.0)
+    assert bare.confusion == report.confusion
+    assert bare.figures["ece"].value == pytest.approx(report.figures["ece_uncalibrated"].value, abs=1e-5)
+
+
+def test_evaluating_twice_gives_the_same_report(finished: Path, pictures: Path, tmp_path: Path, report: Report) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    assert evaluate(pictures, run, resamples=100) == report
+
+
+def test_evaluating_before_training_is_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(OrderError, match="python -m training train"):
+        evaluate(pictures, tmp_path)
+
+
+@pytest.mark.parametrize(("value", "met"), [(0.939, False), (0.94, True)])
+def test_a_bar_says_whether_it_is_met(value: float, met: bool) -> None:
+    bar = Bar(figure="macro_f1", at_least=0.94, value=value)
+    assert bar.met is met
+    assert ("NOT MET" in str(bar)) is not met
+    assert Bar(figure="ece", at_most=0.03, value=0.03).met

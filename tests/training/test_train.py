@@ -1,0 +1,91 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from training import checkpoint
+from training.config import Recipe
+from training.errors import OrderError, RecipeError
+from training.index import INDEX
+from training.train import LOG, RECIPE, train
+
+REMEMBERED = 1.1130
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A run that has its index and nothing else."""
+    fresh = tmp_path / "runs" / "fresh"
+    fresh.mkdir(parents=True)
+    shutil.copyfile(finished / INDEX, fresh / INDEX)
+    return fresh
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / LOG).read_text().splitlines()]
+
+
+def assert_same(ours: object, theirs: object) -> None:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert_same(ours[key], theirs[key])
+    elif isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    else:
+        assert ours == theirs
+
+
+def test_the_loss_of_two_steps_is_remembered(finished: Path) -> None:
+    assert log_of(finished)[0]["train_loss"] == pytest.approx(REMEMBERED, rel=0.01)
+
+
+def test_a_run_saves_the_recipe_in_effect_and_a_line_an_epoch(finished: Path, recipe: Recipe) -> None:
+    assert Recipe.model_validate_json((finished / RECIPE).read_bytes()) == recipe
+    assert [(line["epoch"], line["size"]) for line in log_of(finished)] == [(0, 24), (1, 32)]
+    assert {"val_loss", "val_macro_f1", "val_unknown_tumor_sensitivity", "seconds"} <= log_of(finished)[0].keys()
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
+    finished: Path, run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = checkpoint.save
+
+    def save_and_break(state: dict[str, Any], path: Path) -> None:
+        save(state, path)
+        if path.name == checkpoint.LAST:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(checkpoint, "save", save_and_break)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, pictures, run)
+    torch.rand(7)
+    train(recipe, pictures, run)
+    for name in (checkpoint.LAST, checkpoint.BEST):
+        assert_same(checkpoint.load(run / name), checkpoint.load(finished / name))
+
+
+def test_a_finished_run_trains_no_further(finished: Path, pictures: Path, recipe: Recipe) -> None:
+    before = (finished / checkpoint.LAST).read_bytes()
+    train(recipe, pictures, finished)
+    assert (finished / checkpoint.LAST).read_bytes() == before
+    assert len(log_of(finished)) == 2
+
+
+def test_training_before_indexing_is_refused(tmp_path: Path, pictures: Path, recipe: Recipe) -> None:
+    with pytest.raises(OrderError, match="training index"):
+        train(recipe, pictures, tmp_path)
+
+
+def test_going_on_with_another_recipe_is_refused(finished: Path, pictures: Path, recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(recipe.model_copy(update={"seed": 8}), pictures, finished)
+
+
+def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match=r"nowhere\.safetensors"):
+        train(recipe.model_copy(update={"weights": Path("nowhere.safetensors")}), pictures, run)

@@ -1,0 +1,89 @@
+"""One number that makes probabilities mean what they say: the temperature (Guo et al. 2017, §4.2)."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+
+from service.contract.probabilities import probabilities
+from training import checkpoint
+from training.config import read_recipe
+from training.data.index import sha256_of
+from training.errors import OrderError, made_by
+from training.scores import Ints, expected_calibration_error, negative_log_likelihood
+from training.train import RECIPE, load_best, load_folds, logits_of
+
+CALIBRATION = "calibration.json"
+
+Logits = npt.NDArray[np.float32]
+
+
+class Calibration(BaseModel):
+    """The temperature, and what it did to the slices it was fitted on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: PositiveFloat
+    folds: tuple[int, ...]
+    slices: int
+    nll_before: float
+    nll_after: float
+    ece_before: float
+    ece_after: float
+    checkpoint_sha256: str
+
+
+def calibrate(data: Path, run: Path) -> Calibration:
+    """Write `<run>/calibration.json`, fitted on the validation folds' slices of known class and on nothing else."""
+    recipe = read_recipe(made_by("train", run / RECIPE))
+    network = load_best(recipe, run)
+    held_out = load_folds(recipe, data, run, recipe.data.val_folds)
+    known = held_out.select(held_out.known)
+    logits = logits_of(network, known, "cpu").numpy()
+    found = measure(logits, known.targets, recipe.data.val_folds, sha256_of(run / checkpoint.BEST))
+    (run / CALIBRATION).write_text(found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def read_temperature(run: Path) -> float:
+    """The temperature of the run's best checkpoint; raises `OrderError` where it was fitted to another one."""
+    path = made_by("calibrate", run / CALIBRATION)
+    found = Calibration.model_validate_json(path.read_bytes())
+    if found.checkpoint_sha256 != sha256_of(run / checkpoint.BEST):
+        raise OrderError(f"{path} was fitted to another checkpoint: run `python -m training calibrate` again")
+    return found.temperature
+
+
+def measure(logits: Logits, targets: Ints, folds: tuple[int, ...], digest: str) -> Calibration:
+    """Fit the temperature on logits (N, classes), and say what it changed."""
+    temperature = fit_temperature(logits, targets)
+    before, after = probabilities(logits, 1.0), probabilities(logits, temperature)
+    return Calibration(
+        temperature=temperature,
+        folds=folds,
+        slices=len(targets),
+        nll_before=negative_log_likelihood(before, targets),
+        nll_after=negative_log_likelihood(after, targets),
+        ece_before=expected_calibration_error(before, targets),
+        ece_after=expected_calibration_error(after, targets),
+        checkpoint_sha256=digest,
+    )
+
+
+def fit_temperature(logits: Logits, targets: Ints) -> float:
+    """The temperature that minimises the negative log-likelihood of `targets` (N,) given logits (N, classes)."""
+    values, answers = torch.from_numpy(logits).double(), torch.from_numpy(targets)
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        nll = torch.nn.functional.cross_entropy(values / log_temperature.exp(), answers)
+        nll.backward()
+        return nll
+
+    optimizer.step(loss)
+    return math.exp(log_temperature.item())

@@ -1,0 +1,37 @@
+"""What is known of the public datasets, to be said wherever a figure of theirs is quoted."""
+
+from typing import NamedTuple
+
+
+class Provenance(NamedTuple):
+    """Where a dataset comes from, under which licence, and what is wrong with it."""
+
+    origin: str
+    licence: str
+    fault: str
+
+
+KNOWN = {
+    "figshare": Provenance(
+        "Cheng's T1-weighted contrast-enhanced slices of 233 patients, doi 10.6084/m9.figshare.1512427",
+        "CC BY 4.0",
+        "Its folds are the author's patient-wise ones, but no patient id is published: each slice is its own group, so "
+        "intervals are slice-level and too narrow for patients, whose slices resemble each other.",
+    ),
+    "br35h": Provenance(
+        "Br35H, web pictures in T1, T2 and FLAIR: `no` as no_tumor, `yes` as tumor of unknown type",
+        "no licence text found",
+        "Its slices are flips and contrast edits of a few hundred pictures, without patient ids; near-duplicates are "
+        "kept in one fold, so the split is group-wise and not patient-wise.",
+    ),
+    "sartaj": Provenance(
+        "Brain Tumor Classification (MRI), resized copies",
+        "no licence text found",
+        "Most of it copies figshare and Br35H, and its labels are noisy; it is not an independent test.",
+    ),
+}
+
+
+def provenance(dataset: str) -> Provenance:
+    """What is known of `dataset`; for one nobody described, that."""
+    return KNOWN.get(dataset, Provenance("not described", "not stated", "Nothing is known of how it was collected."))

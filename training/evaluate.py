@@ -1,0 +1,128 @@
+"""Measure a run on its test folds, which nothing has touched until then.
+
+What is measured is the exported graph in ONNX Runtime, one slice at a time, because that is what will serve: the
+service's accuracy over the same slices must be the report's to the last digit. A run that is not exported yet is
+measured in torch, and its report cannot be registered.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from service.contract.card import MODEL_FILE, REPORT_FILE
+from service.contract.probabilities import Probabilities
+from training import checkpoint, measure
+from training.baselines import LOGISTIC, MAJORITY, features, logistic, majority
+from training.calibrate import CALIBRATION, read_temperature
+from training.config import Recipe, read_recipe
+from training.confusion import CONFUSION, draw_confusion
+from training.data.index import Row, read_index, sha256_of
+from training.data.slices import Slices
+from training.errors import made_by
+from training.export import read_graph
+from training.graph import Floats, Graph
+from training.index import INDEX
+from training.intervals import RESAMPLES
+from training.measure import Predictions
+from training.protocol import notes, protocol
+from training.report import Bar, Measured, Report
+from training.scores import confusion_matrix
+from training.train import RECIPE, load_best, load_folds, logits_of
+
+PREDICTIONS = "predictions.csv"
+
+LEAST_MACRO_F1 = 0.94
+MOST_ECE = 0.03
+
+
+def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> Report:
+    """Write `<run>/report.json`, `confusion.png` and `predictions.csv` for the recipe's test folds."""
+    recipe = read_recipe(made_by("train", run / RECIPE))
+    tested = load_folds(recipe, data, run, recipe.data.test_folds)
+    measured, logits = _answer(recipe, run, tested)
+    predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
+    report = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
+    (run / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n")
+    _write_predictions(predictions, run / PREDICTIONS)
+    return report
+
+
+def _answer(recipe: Recipe, run: Path, slices: Slices) -> tuple[Measured, Floats]:
+    best = run / checkpoint.BEST
+    temperature = read_temperature(run) if (run / CALIBRATION).exists() else 1.0
+    if (run / MODEL_FILE).exists():
+        graph = read_graph(run)
+        measured = Measured(
+            file=graph.name, sha256=sha256_of(graph), engine="ONNX Runtime CPU", temperature=temperature
+        )
+        return measured, Graph(graph)(slices.pixels).logits
+    network = load_best(recipe, run)
+    measured = Measured(file=best.name, sha256=sha256_of(best), engine="torch CPU", temperature=temperature)
+    return measured, logits_of(network, slices, "cpu").numpy()
+
+
+def _report(
+    recipe: Recipe, data: Path, run: Path, *, measured: Measured, predictions: Predictions, resamples: int
+) -> Report:
+    seed, names = recipe.seed, recipe.class_names
+    known = predictions.select(predictions.slices.known)
+    figures = measure.known_figures(known, seed, resamples)
+    matrix = confusion_matrix(known.answers, known.slices.targets, len(names))
+    title = f"{len(known.answers)} test slices, accuracy {figures['accuracy'].value:.3f}"
+    draw_confusion(matrix, names, title, run / CONFUSION)
+    counted = {split: measure.count(_rows(recipe, run, folds)) for split, folds in _splits(recipe).items()}
+    trivial = {name: measure.baseline(probs, known, seed, resamples)
+               for name, probs in _trivial(recipe, data, run, known).items()}  # fmt: skip
+    return Report(
+        measured=measured,
+        protocol=protocol(recipe.data),
+        notes=notes(recipe.data),
+        folds=_splits(recipe),
+        counts={split: slices for split, (slices, _) in counted.items()},
+        groups={split: groups for split, (_, groups) in counted.items()},
+        resamples=resamples,
+        seed=seed,
+        class_names=names,
+        figures={name: interval for name, interval in figures.items() if "/" not in name},
+        per_class=measure.by_class(figures, matrix, names),
+        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+        baselines=trivial,
+        sources=measure.by_source(predictions, seed, resamples),
+        bars=(
+            Bar(figure="macro_f1", at_least=LEAST_MACRO_F1, value=figures["macro_f1"].value),
+            Bar(figure="ece", at_most=MOST_ECE, value=figures["ece"].value),
+        ),
+    )
+
+
+def _trivial(recipe: Recipe, data: Path, run: Path, known: Predictions) -> dict[str, Probabilities]:
+    """What the baselines, fitted on the training folds, answer to the same slices."""
+    names = recipe.class_names
+    seen = [row for row in _rows(recipe, run, recipe.data.train_folds) if row.label in names]
+    targets = np.array([names.index(row.label) for row in seen])
+    asked = known.slices.rows
+    return {
+        MAJORITY: majority(targets, len(asked), len(names)),
+        LOGISTIC: logistic(features(seen, data), targets, features(asked, data), len(names)),
+    }
+
+
+def _rows(recipe: Recipe, run: Path, folds: tuple[int, ...]) -> list[Row]:
+    return [row for row in read_index(run / INDEX, recipe.data.datasets) if row.fold in folds]
+
+
+def _splits(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    return {"train": recipe.data.train_folds, "val": recipe.data.val_folds, "test": recipe.data.test_folds}
+
+
+def _write_predictions(predictions: Predictions, path: Path) -> None:
+    """One line a slice, probabilities in as many digits as they have."""
+    names = predictions.class_names
+    with path.open("w", newline="") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(["path", "dataset", "label", "predicted", *names])
+        for row, answer, probs in zip(
+            predictions.slices.rows, predictions.answers, predictions.calibrated.tolist(), strict=True
+        ):
+            writer.writerow([row.path, row.dataset, row.label, names[answer], *probs])

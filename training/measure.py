@@ -1,0 +1,135 @@
+"""From a network's answers on the test folds to the figures of a report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
+from training import scores
+from training.data.index import Row
+from training.data.slices import Slices
+from training.intervals import Chosen, Interval, intervals
+from training.report import Baseline, ClassFigures, Source
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers to some slices (N), before and after the temperature; `class_names` orders the columns."""
+
+    slices: Slices
+    raw: Probabilities
+    calibrated: Probabilities
+    class_names: Sequence[str]
+
+    @classmethod
+    def of(
+        cls, slices: Slices, logits: npt.NDArray[np.float32], temperature: float, names: Sequence[str]
+    ) -> "Predictions":
+        """From logits (N, classes)."""
+        return cls(slices, probabilities(logits, 1.0), probabilities(logits, temperature), names)
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> "Predictions":
+        """Those where `keep` (N,) holds."""
+        return Predictions(self.slices.select(keep), self.raw[keep], self.calibrated[keep], self.class_names)
+
+    @property
+    def answers(self) -> scores.Ints:
+        """Index of the most probable class (N,)."""
+        return np.asarray(self.calibrated.argmax(axis=1))
+
+    @property
+    def tumor(self) -> Probabilities:
+        """Tumour probability (N,)."""
+        return tumor_probability(self.calibrated, self.class_names)
+
+
+def known_figures(known: Predictions, seed: int, resamples: int) -> dict[str, Interval]:
+    """All figures of slices of known class; a figure of one class is named `precision/glioma`."""
+    targets = known.slices.targets
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        probs, raw, right = known.calibrated[chosen], known.raw[chosen], targets[chosen]
+        return {
+            **_labels(probs, right, known.class_names),
+            "auroc": scores.auroc(probs, right),
+            "ece": scores.expected_calibration_error(probs, right),
+            "ece_uncalibrated": scores.expected_calibration_error(raw, right),
+            "nll": scores.negative_log_likelihood(probs, right),
+            "nll_uncalibrated": scores.negative_log_likelihood(raw, right),
+            "brier": scores.brier(probs, right),
+            "brier_uncalibrated": scores.brier(raw, right),
+        }
+
+    return intervals(figures, known.slices.rows, seed, resamples)
+
+
+def by_class(figures: dict[str, Interval], matrix: scores.Ints, names: Sequence[str]) -> dict[str, ClassFigures]:
+    """The figures that belong to one class each."""
+    return {
+        name: ClassFigures(
+            precision=figures[f"precision/{name}"],
+            recall=figures[f"recall/{name}"],
+            f1=figures[f"f1/{name}"],
+            support=int(support),
+        )
+        for name, support in zip(names, matrix.sum(axis=1), strict=True)
+    }
+
+
+def baseline(probs: Probabilities, known: Predictions, seed: int, resamples: int) -> Baseline:
+    """The figures of a trivial answer to the same slices."""
+    targets = known.slices.targets
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        labels = _labels(probs[chosen], targets[chosen], known.class_names)
+        area = scores.auroc(probs[chosen], targets[chosen])
+        return {"accuracy": labels["accuracy"], "macro_f1": labels["macro_f1"], "auroc": area}
+
+    return Baseline(**intervals(figures, known.slices.rows, seed, resamples))
+
+
+def by_source(predictions: Predictions, seed: int, resamples: int) -> tuple[Source, ...]:
+    """Tumour or not, for each dataset and label."""
+    kinds = [(row.dataset, row.label) for row in predictions.slices.rows]
+    chosen = {kind: np.array([other == kind for other in kinds]) for kind in sorted(set(kinds))}
+    return tuple(_source(predictions.select(keep), seed, resamples) for keep in chosen.values())
+
+
+def count(rows: Sequence[Row]) -> tuple[dict[str, int], dict[str, int]]:
+    """Slices, and groups of slices, by label."""
+    labels = sorted({row.label for row in rows})
+    slices = {label: sum(row.label == label for row in rows) for label in labels}
+    groups = {label: len({(row.dataset, row.group) for row in rows if row.label == label}) for label in labels}
+    return slices, groups
+
+
+def _labels(probs: Probabilities, targets: scores.Ints, names: Sequence[str]) -> dict[str, float]:
+    matrix = scores.confusion_matrix(probs.argmax(axis=1), targets, len(names))
+    kinds = dict(zip(("precision", "recall", "f1"), scores.precision_recall_f1(matrix), strict=True))
+    per_class = {f"{kind}/{name}": float(values[i]) for kind, values in kinds.items() for i, name in enumerate(names)}
+    return {"accuracy": scores.accuracy(matrix), "macro_f1": float(kinds["f1"].mean()), **per_class}
+
+
+def _source(asked: Predictions, seed: int, resamples: int) -> Source:
+    row = asked.slices.rows[0]
+    shows_tumor = row.label != NO_TUMOR
+    by_label = (asked.answers != list(asked.class_names).index(NO_TUMOR)) == shows_tumor
+    by_probability = (asked.tumor >= 0.5) == shows_tumor
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        return {
+            "by_label": float(by_label[chosen].mean()),
+            "by_probability": float(by_probability[chosen].mean()),
+            "mean_tumor_probability": float(asked.tumor[chosen].mean()),
+        }
+
+    return Source(
+        dataset=row.dataset,
+        label=row.label,
+        question="sensitivity" if shows_tumor else "specificity",
+        slices=len(asked.slices.rows),
+        groups=len({other.group for other in asked.slices.rows}),
+        **intervals(figures, asked.slices.rows, seed, resamples),
+    )

@@ -1,0 +1,30 @@
+"""In words: how a run was split and measured, and what its figures do not say."""
+
+from training.config import DataConfig
+from training.data.provenance import provenance
+
+
+def protocol(data: DataConfig) -> str:
+    """One paragraph: which folds did what, and what an interval is."""
+    return (
+        f"One split of {' + '.join(data.datasets)}: {_folds(data.train_folds)} trained, {_folds(data.val_folds)} chose "
+        f"the epoch and the temperature, {_folds(data.test_folds)} tested, untouched until then. Split by "
+        f"{data.split_by}. Figures are of slices of known class; slices of unknown tumour type count by source only. "
+        "Intervals are 95 % percentile intervals of a bootstrap over groups of near-duplicates, within labels; they "
+        "hold the trained network and the folds fixed."
+    )
+
+
+def notes(data: DataConfig) -> tuple[str, ...]:
+    """What a reader of the figures must know beside them."""
+    return (
+        *(f"{dataset}: {provenance(dataset).fault}" for dataset in data.datasets),
+        "A figure that is 1 on every slice has a bootstrap interval of no width, which is not certainty.",
+        "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
+        "interval or below it.",
+    )
+
+
+def _folds(folds: tuple[int, ...]) -> str:
+    word = "fold" if len(folds) == 1 else "folds"
+    return f"{word} {', '.join(map(str, folds))}"
