@@ -1,0 +1,95 @@
+"""`python -m training <step>`: one straight line of steps, each of which reads files and writes files.
+
+    index → train → calibrate → export → evaluate → register
+
+A step runs and repeats alone. `evaluate` comes after `calibrate` and `export` so that it measures what will serve:
+the exported graph in ONNX Runtime, with its temperature.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from training import line
+from training.errors import TrainingError
+from training.intervals import RESAMPLES
+from training.malloc import keep_freed_memory
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
+Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
+Run = Annotated[Path, typer.Option(help="Folder of the run: what a step makes, the next one finds there.")]
+Published = Annotated[
+    Path | None, typer.Option(help="Index to take groups and folds from; <data>/index.csv if there is one.")
+]
+Models = Annotated[Path, typer.Option(help="The model repository.")]
+Resamples = Annotated[int, typer.Option(min=1000, help="Bootstrap resamples for the intervals.")]
+Change = Annotated[str, typer.Option(help="One sentence: why this version exists.")]
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def index(recipe: RecipeFile, data: Data, run: Run, published: Published = None) -> None:
+    """List the recipe's pictures with their groups and folds: <run>/index.csv."""
+    line.index(recipe, data, run, published)
+
+
+@app.command()
+def train(recipe: RecipeFile, data: Data, run: Run) -> None:
+    """Train, or go on where an interruption left off: <run>/best.pt."""
+    line.train(recipe, data, run)
+
+
+@app.command()
+def calibrate(data: Data, run: Run) -> None:
+    """Fit the temperature on the validation folds: <run>/calibration.json."""
+    line.calibrate(data, run)
+
+
+@app.command()
+def export(data: Data, run: Run) -> None:
+    """Write the network as ONNX, compared with torch: <run>/model.onnx."""
+    line.export(data, run)
+
+
+@app.command()
+def evaluate(data: Data, run: Run, resamples: Resamples = RESAMPLES) -> None:
+    """Measure on the test folds: <run>/report.json, confusion.png, predictions.csv."""
+    line.evaluate(data, run, resamples)
+
+
+@app.command()
+def register(run: Run, change: Change, models: Models = Path("models")) -> None:
+    """Put the run's result into the model repository as its next version."""
+    line.register(run, change, models)
+
+
+@app.command("line")
+def whole_line(
+    recipe: RecipeFile,
+    data: Data,
+    run: Run,
+    *,
+    published: Published = None,
+    models: Models = Path("models"),
+    change: Annotated[str | None, typer.Option(help="Why this version exists; the first one may do without.")] = None,
+) -> None:
+    """All steps in a row."""
+    line.whole(recipe, data, run, published=published, models=models, change=change)
+
+
+def main() -> None:
+    """Run the step asked for; what a user can get wrong ends in one sentence and exit code 1."""
+    keep_freed_memory()
+    try:
+        app()
+    except (TrainingError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

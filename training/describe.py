@@ -1,0 +1,99 @@
+"""The card of a new version: a run's choices and figures in the contract's words."""
+
+import platform
+import subprocess
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import onnxruntime
+
+from service.contract.card import MODEL_FILE, Card, ClassMetrics, Data, Estimate, Metrics, Outputs, Training
+from training.config import Recipe
+from training.data.index import sha256_of
+from training.export import opset_of
+from training.index import INDEX
+from training.intervals import Interval
+from training.limitations import INTENDED_USE, limitations
+from training.report import Report
+from training.train import input_spec
+
+LIBRARIES = ("torch", "timm", "numpy", "pillow", "onnx", "onnxscript")
+ROOT = Path(__file__).parents[1]
+
+
+def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version: int, change: str) -> Card:
+    """A card that lacks only the sums of the files not written yet; its list of files holds those that are."""
+    return Card(
+        name=recipe.name,
+        version=version,
+        architecture=recipe.architecture,
+        class_names=recipe.class_names,
+        input=input_spec(recipe),
+        outputs=Outputs(embedding="embedding"),
+        temperature=report.measured.temperature,
+        files={path.name: sha256_of(path) for path in bundle.iterdir()},
+        data=_data(recipe, report, run),
+        metrics=_metrics(report),
+        training=_training(recipe, bundle),
+        intended_use=INTENDED_USE,
+        limitations=limitations(report),
+        change=change,
+    )
+
+
+def commit() -> str:
+    """The git commit of this code, marked where training or contract differ from it; 'unknown' outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", "training", "service/contract")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}-uncommitted" if changed else head
+
+
+def _data(recipe: Recipe, report: Report, run: Path) -> Data:
+    return Data(
+        name=" + ".join(recipe.data.datasets),
+        licence=recipe.data.licence,
+        index_sha256=sha256_of(run / INDEX),
+        split_by=recipe.data.split_by,
+        counts=report.counts,
+    )
+
+
+def _metrics(report: Report) -> Metrics:
+    chosen = {name: _estimate(report.figures[name]) for name in ("accuracy", "macro_f1", "auroc", "ece")}
+    per_class = {
+        name: ClassMetrics(
+            precision=_estimate(figures.precision),
+            recall=_estimate(figures.recall),
+            f1=_estimate(figures.f1),
+            support=figures.support,
+        )
+        for name, figures in report.per_class.items()
+    }
+    return Metrics(protocol=report.protocol, per_class=per_class, **chosen)
+
+
+def _training(recipe: Recipe, bundle: Path) -> Training:
+    return Training(
+        commit=commit(),
+        recipe=recipe.model_dump(mode="json"),
+        seed=recipe.seed,
+        weights=recipe.weights.name if recipe.weights else "random",
+        versions={
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+            **{library: version_of(library) for library in LIBRARIES},
+        },
+        opset=opset_of(bundle / MODEL_FILE),
+    )
+
+
+def _estimate(interval: Interval) -> Estimate:
+    return Estimate(value=interval.value, low=interval.low, high=interval.high)
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603, S607
+    return done.stdout.strip()

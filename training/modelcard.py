@@ -1,0 +1,136 @@
+"""The generated model card: a version's `README.md`, all of it from its card and report."""
+
+from collections.abc import Iterable
+
+from service.contract.card import Card
+from training.confusion import CONFUSION
+from training.data.provenance import provenance
+from training.intervals import Interval
+from training.report import Report
+
+MODEL_CARD = "README.md"
+
+NAMES = {
+    "macro_f1": "macro F1",
+    "auroc": "AUROC (one against the rest, macro)",
+    "ece": "ECE (15 bins)",
+    "ece_uncalibrated": "ECE at temperature 1",
+    "nll": "negative log-likelihood",
+    "nll_uncalibrated": "negative log-likelihood at temperature 1",
+    "brier": "Brier (summed over classes)",
+    "brier_uncalibrated": "Brier at temperature 1",
+}
+
+
+def render(card: Card, report: Report) -> str:
+    """Markdown, section by section."""
+    sections = (
+        _head(card),
+        _section("What it answers", _answers(card)),
+        _section("Data", _data(card, report)),
+        _section("How it was measured", f"{report.protocol}\n\n{_bullets(report.notes)}"),
+        _section("Figures on the test folds", _figures(report)),
+        _section("Tumour or not, by source", _sources(report)),
+        _section("Limitations", _bullets(card.limitations)),
+        _section("How it was made", _made(card, report)),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(card: Card) -> str:
+    return f"# {card.name}, version {card.version}\n\n{card.change}\n\n{card.intended_use}"
+
+
+def _answers(card: Card) -> str:
+    classes = ", ".join(f"`{name}`" for name in card.class_names)
+    return (
+        f"One brain-MRI slice, {card.input.height} by {card.input.width} 8-bit grey after "
+        f"`service.contract.preprocess`; logits of {classes}, in this order. Probabilities are the softmax of the "
+        f"logits over the temperature {card.temperature:.4f}; the tumour probability sums all classes but `no_tumor`."
+    )
+
+
+def _data(card: Card, report: Report) -> str:
+    origins = [f"* **{name}**: {provenance(name).origin}; {provenance(name).licence}." for name in _datasets(card)]
+    labels = sorted({label for counts in report.counts.values() for label in counts})
+    lines = (
+        [split, _list(report.folds[split]), *(_cell(report, split, label) for label in labels)]
+        for split in report.counts
+    )
+    return "\n".join(origins) + "\n\nSlices (groups of near-duplicates):\n\n" + _table(["", "folds", *labels], lines)
+
+
+def _figures(report: Report) -> str:
+    overall = ([NAMES.get(name, name), _number(interval)] for name, interval in report.figures.items())
+    classes = (
+        [f"`{name}`", _number(of.precision), _number(of.recall), _number(of.f1), str(of.support)]
+        for name, of in report.per_class.items()
+    )
+    rivals = (
+        [name.replace("_", " "), _number(of.accuracy), _number(of.macro_f1), _number(of.auroc)]
+        for name, of in report.baselines.items()
+    )
+    matrix = ([f"`{name}`", *map(str, row)] for name, row in zip(report.class_names, report.confusion, strict=True))
+    return "\n\n".join(
+        (
+            f"Value and 95 % interval ({report.resamples} resamples), by {report.measured.engine}.",
+            _table(["figure", "value"], overall),
+            _table(["class", "precision", "recall", "F1", "slices"], classes),
+            "Trivial answers to the same slices, for comparison; the logistic regression sees width, height, aspect, "
+            "mean grey level and grey percentiles of the original picture, and nothing else:",
+            _table(["baseline", "accuracy", "macro F1", "AUROC"], rivals),
+            "Right class by row, answer by column:",
+            _table(["", *(f"`{name}`" for name in report.class_names)], matrix),
+            f"![Confusion matrix]({CONFUSION})",
+        )
+    )
+
+
+def _sources(report: Report) -> str:
+    lines = (
+        [f"{of.dataset} `{of.label}`", f"{of.slices} ({of.groups})", of.question, _number(of.by_label),
+         _number(of.by_probability), _number(of.mean_tumor_probability)]
+        for of in report.sources
+    )  # fmt: skip
+    head = ["source", "slices (groups)", "rate", "by label", "by tumour probability ≥ 0.5", "mean tumour probability"]
+    return _table(head, lines)
+
+
+def _made(card: Card, report: Report) -> str:
+    versions = ", ".join(f"{library} {version}" for library, version in card.training.versions.items())
+    return (
+        f"{card.architecture} from `{card.training.weights}`, seed {card.training.seed}, ONNX opset "
+        f"{card.training.opset}, commit `{card.training.commit}`, index sha256 `{card.data.index_sha256}`, graph "
+        f"sha256 `{report.measured.sha256}`; {versions}. The recipe in effect is `training.recipe` in `card.json`.\n\n"
+        "To retrain:\n\n"
+        f'    python -m training line <recipe.yaml> --data <data> --run runs/<new run> --change "<why>"'
+    )
+
+
+def _datasets(card: Card) -> list[str]:
+    return card.data.name.split(" + ")
+
+
+def _cell(report: Report, split: str, label: str) -> str:
+    return f"{report.counts[split].get(label, 0)} ({report.groups[split].get(label, 0)})"
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"* {sentence}" for sentence in sentences)
+
+
+def _list(folds: Iterable[int]) -> str:
+    return ", ".join(map(str, folds))
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+
+
+def _table(head: list[str], lines: Iterable[list[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n{text}"

@@ -1,0 +1,91 @@
+"""Put a run's result into the model repository as a new version: whole, proven, and never over another one."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from service.contract.card import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
+from training.calibrate import read_temperature
+from training.config import read_recipe
+from training.confusion import CONFUSION
+from training.data.index import sha256_of
+from training.describe import describe
+from training.errors import RegisterError, made_by
+from training.export import read_graph
+from training.golden import write_golden
+from training.graph import Graph
+from training.modelcard import MODEL_CARD, render
+from training.report import Report
+from training.train import RECIPE, input_spec
+
+GOLDEN_TOLERANCE = 1e-4
+
+
+def register(run: Path, models: Path, change: str) -> Path:
+    """Write `models/<name>/<n+1>/` from the run, verify it, and return it; `change` says why the version exists.
+
+    Raises `OrderError` or `RegisterError` where graph, temperature and report are not all of the run's best checkpoint.
+    The folder appears whole or not at all.
+    """
+    report = _matching_report(run)
+    recipe = read_recipe(run / RECIPE)
+    home = models / recipe.name
+    home.mkdir(parents=True, exist_ok=True)
+    version = next_version(home)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
+        bundle = Path(room) / recipe.name / str(version)
+        bundle.mkdir(parents=True)
+        for name in (MODEL_FILE, REPORT_FILE, CONFUSION):
+            shutil.copyfile(run / name, bundle / name)
+        write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
+        card = describe(recipe, report, run=run, bundle=bundle, version=version, change=change)
+        (bundle / MODEL_CARD).write_text(render(card, report))
+        card = card.model_copy(update={"files": sums(bundle)})
+        (bundle / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n")
+        verify(bundle)
+        return _move(bundle, home / str(version))
+
+
+def next_version(home: Path) -> int:
+    """One more than the highest version there is."""
+    taken = [int(folder.name) for folder in home.glob("*") if folder.name.isdecimal()]
+    return max(taken, default=0) + 1
+
+
+def verify(bundle: Path) -> None:
+    """Raise `RegisterError` unless the card is sound, every sum holds and the graph gives the golden answers."""
+    try:
+        card = read_card(bundle)
+    except ValueError as error:
+        raise RegisterError(f"{bundle / CARD_FILE} makes no sense: {error}") from None
+    if sums(bundle) != card.files:
+        raise RegisterError(f"the files of {bundle} are not those its card lists")
+    with np.load(bundle / GOLDEN_FILE) as golden:
+        answer = Graph(bundle / MODEL_FILE)(golden["images"], batch_size=len(golden["images"])).logits
+        difference = float(np.abs(answer - golden["logits"]).max() / np.abs(golden["logits"]).max())
+    if not difference <= GOLDEN_TOLERANCE:
+        raise RegisterError(f"the golden answers of {bundle} differ by {difference:.2e} of their scale")
+
+
+def sums(bundle: Path) -> dict[str, str]:
+    """SHA-256 of every file but the card."""
+    return {path.name: sha256_of(path) for path in sorted(bundle.iterdir()) if path.name != CARD_FILE}
+
+
+def _matching_report(run: Path) -> Report:
+    graph, temperature = read_graph(run), read_temperature(run)
+    report = Report.model_validate_json(made_by("evaluate", run / REPORT_FILE).read_bytes())
+    if (report.measured.sha256, report.measured.temperature) != (sha256_of(graph), temperature):
+        raise RegisterError(f"{run / REPORT_FILE} was measured on another graph or temperature: run evaluate again")
+    return report
+
+
+def _move(bundle: Path, target: Path) -> Path:
+    """Rename, which the file system does whole; a version that appeared meanwhile is not touched."""
+    try:
+        bundle.rename(target)
+    except OSError:
+        raise RegisterError(f"{target} exists already: a version is never overwritten") from None
+    return target
