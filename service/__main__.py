@@ -1,6 +1,7 @@
 """`python -m service [--host H] [--port P]`: serve until told to stop."""
 
 import argparse
+import signal
 import sys
 
 import uvicorn
@@ -24,6 +25,7 @@ def main() -> int:
     except (ValueError, ProviderUnavailable) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has drained
     uvicorn.run(
         app,
         host=settings.host,

@@ -52,7 +52,7 @@ class Repository:
 
     def load(self) -> None:
         """Open every bundle; raises `ProviderUnavailable` where a provider that was insisted on cannot be had."""
-        self._bundles = {(name, version): self._open(name, version) for name, version in self._scan()}
+        self._bundles = {(name, version): self._open(name, version) for name, version in sorted(self._scan())}
 
     @property
     def bundles(self) -> list[Bundle]:
@@ -75,7 +75,7 @@ class Repository:
         return max(versions, key=lambda bundle: (bundle.session is not None, bundle.version))
 
     def _scan(self) -> Iterator[tuple[str, int]]:
-        for folder in sorted(self._root.glob("*/*")):
+        for folder in self._root.glob("*/*"):
             if folder.is_dir() and folder.name.isdecimal() and str(int(folder.name)) == folder.name:
                 yield folder.parent.name, int(folder.name)
 

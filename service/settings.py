@@ -4,18 +4,20 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "NEUROTRIAGE_"
+DOTENV = ".env"
 PILLOW_BOMB_LIMIT = 89_478_485
 """Pixels from which Pillow itself warns; our own cap stays below, so that it is the one that speaks."""
 
 
 class Settings(BaseSettings):
-    """All settings; names that are not listed here are refused."""
+    """All settings; `read_settings` refuses names that are not listed here."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True)
 
     models: Path = Field(Path("models"), description="The model repository: `<name>/<version>/` below it.")
     default_model: str | None = Field(None, description="Model that answers when none is named; none: the first name.")
@@ -70,9 +72,10 @@ class Settings(BaseSettings):
 
 
 def read_settings(**overrides: object) -> Settings:
-    """Settings from environment and `.env`; raises `ValueError` naming every variable that means nothing."""
+    """Settings from environment and `.env`; raises `ValueError` naming every variable of ours that means nothing."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    ours = {name for name in [*os.environ, *dotenv_values(DOTENV)] if name.upper().startswith(PREFIX)}
+    unknown = sorted(name for name in ours if name.upper() not in known)
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(unknown)}")
     return Settings(**overrides)  # type: ignore[arg-type]

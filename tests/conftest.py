@@ -1,9 +1,7 @@
 """Fixtures that every test may use."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -49,8 +47,3 @@ def shared_data() -> Path:
     if not (SHARED / "data" / "index.csv").exists():
         pytest.skip("../shared/data is absent")
     return SHARED / "data"
-
-
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function to its end, in an event loop of its own, for at most 20 seconds."""
-    asyncio.run(asyncio.wait_for(work(), 20))

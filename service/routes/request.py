@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.catalogue import Catalogue
 from service.errors import BodyTooLarge, BrokenForm, ClientGone, MissingFile, SeveralFiles
@@ -18,6 +18,11 @@ class _InMemoryParser(MultiPartParser):
     """Keeps uploads in memory, which the body limit bounds: no picture of a patient reaches a disk."""
 
     spool_max_size = 2**62
+
+    def close(self) -> None:
+        """Close every file begun, finished or not."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 def catalogue_of(request: Request) -> Catalogue:
@@ -46,12 +51,16 @@ async def read_pictures(request: Request, field: str, max_bytes: int, most: int)
     parser = _InMemoryParser(request.headers, limited_body(request, max_bytes), max_files=most)
     try:
         form = await parser.parse()
+        return await _files(form, field)
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise SeveralFiles(f"at most {most} are taken", limit_files=most) from error
         raise BrokenForm from error
-    except (KeyError, ValueError) as error:
-        raise BrokenForm from error
+    finally:
+        parser.close()
+
+
+async def _files(form: FormData, field: str) -> list[bytes]:
     files = [part for part in form.getlist(field) if isinstance(part, UploadFile)]
     if not files:
         raise MissingFile(f"the form has no file field {field!r}")
@@ -65,11 +74,14 @@ async def limited_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > max_bytes:
-            raise too_large
-        yield chunk
+    try:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > max_bytes:
+                raise too_large
+            yield chunk
+    except ClientDisconnect:
+        raise ClientGone from None
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -34,5 +34,5 @@ def test_one_seed_sets_every_generator() -> None:
     drawn = []
     for _ in range(2):
         checkpoint.seed_everything(2**40 + 5)
-        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: S311
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
     assert drawn[0] == drawn[1]

@@ -1,0 +1,84 @@
+"""A server as an operator starts it: `python -m service` in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.bundles import write_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Server:
+    """A running service and what it has written."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    output: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log, a JSON object a line."""
+        return [json.loads(line) for line in self.output.read_text().splitlines()]
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def start(folder: Path, models: Path, **settings: str) -> Server:
+    """Start a server in `folder` and wait until it is ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    output = folder / "server.log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NEUROTRIAGE_")}
+    environment |= {"PYTHONPATH": str(ROOT), "NEUROTRIAGE_MODELS": str(models), "NEUROTRIAGE_PROVIDER": "cpu"}
+    environment |= {f"NEUROTRIAGE_{name.upper()}": value for name, value in settings.items()}
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+    server = Server(process, port, output)
+    wait_until_ready(server)
+    return server
+
+
+def wait_until_ready(server: Server, seconds: float = 60) -> None:
+    """Poll `/readyz`; fail with the log where the server never gets there."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.process.poll() is None:
+        try:
+            if httpx2.get(f"{server.url}/readyz").status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.05)
+    server.process.kill()
+    pytest.fail(f"the server did not get ready:\n{server.output.read_text()}")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server of the tiny model."""
+    write_bundle(tmp_path / "models")
+    server = start(tmp_path, tmp_path / "models", max_queue_size="400", max_body_bytes="200000")
+    yield server
+    if server.process.poll() is None:
+        assert server.stop() == 0

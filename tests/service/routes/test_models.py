@@ -1,0 +1,49 @@
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.bundles import write_bundle
+
+
+def test_models_are_listed_with_their_versions_provider_and_plan(client: TestClient) -> None:
+    body = client.get("/models").json()
+    assert body["default"] == "tiny"
+    (version,) = body["models"][0]["versions"]
+    assert (version["version"], version["state"], version["provider"]) == (1, "ready", "CPUExecutionProvider")
+    assert version["plan"]["max_batch_size"] == 4
+    assert version["plan"]["threads_per_lane"] == 1
+
+
+def test_a_broken_bundle_is_listed_with_its_reason(models: Path) -> None:
+    (write_bundle(models, version=2) / "model.onnx").write_bytes(b"broken")
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        body = client.get("/models/tiny").json()
+        assert body["serving_version"] == 1
+        assert body["versions"][1]["state"] == "failed"
+        assert "checksum" in body["versions"][1]["reason"]
+        assert client.post("/predict?version=2", content=b"x").status_code == 503
+        assert client.get("/readyz").json()["ready"]
+
+
+def test_a_version_shows_its_card(client: TestClient) -> None:
+    body = client.get("/models/tiny/versions/1").json()
+    assert (body["name"], body["default"], body["card"]["temperature"]) == ("tiny", True, 1.5)
+    assert body["card"]["limitations"] == ["knows nothing"]
+
+
+def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+    for path in ("/models/none", "/models/tiny/versions/3", "/models/none/versions/1"):
+        assert client.get(path).status_code == 404
+
+
+def test_the_default_model_is_the_settings(models: Path) -> None:
+    write_bundle(models, "alpha")
+    with TestClient(create_app(Settings(models=models, provider="cpu", default_model="tiny"))) as client:
+        assert client.get("/models").json()["default"] == "tiny"
+
+
+def test_a_default_model_that_is_not_there_is_not_ready(models: Path) -> None:
+    with TestClient(create_app(Settings(models=models, provider="cpu", default_model="none"))) as client:
+        assert client.get("/readyz").status_code == 503

@@ -1,0 +1,33 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from service.cpus import cgroup_quota, usable_cpus
+
+
+def test_it_is_at_least_one_and_at_most_the_affinity_mask() -> None:
+    assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("written", "quota"), [("max 100000", None), ("150000 100000", 1.5), ("50000 100000", 0.5)])
+def test_version_two_of_cgroups_is_read(tmp_path: Path, written: str, quota: float | None) -> None:
+    (tmp_path / "cpu.max").write_text(written + "\n")
+    assert cgroup_quota(tmp_path) == quota
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", None), ("250000", 2.5)])
+def test_version_one_of_cgroups_is_read(tmp_path: Path, quota: str, cores: float | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert cgroup_quota(tmp_path) == cores
+
+
+def test_a_quota_of_less_than_a_core_still_gives_one(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("20000 100000")
+    assert usable_cpus(tmp_path) == 1
+
+
+def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
+    assert cgroup_quota(tmp_path) is None

@@ -1,0 +1,116 @@
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.errors import (
+    EmptyImage,
+    ImageTooLarge,
+    ImageTooSmall,
+    NotAnImage,
+    ServiceError,
+    SeveralFrames,
+    UnreadableImage,
+)
+from service.images import decode, image_format
+from tests.pictures import draw, encode, png
+
+LIMIT = 1_000_000
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size and whose pixels are missing."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def frames(kind: str) -> bytes:
+    buffer = BytesIO()
+    draw(1).save(buffer, kind, save_all=True, append_images=[draw(2)])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_lossless_formats_give_their_pixels_back(kind: str, mode: str) -> None:
+    picture = draw(5, mode=mode)
+    assert np.array_equal(np.asarray(decode(encode(picture, kind), LIMIT)), np.asarray(picture))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB")])
+def test_lossy_formats_are_read(kind: str, mode: str) -> None:
+    assert decode(encode(draw(5, mode=mode), kind), LIMIT).size == (200, 240)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA", "I;16"])
+def test_other_png_modes_are_read(mode: str) -> None:
+    picture = Image.fromarray(np.asarray(draw(5)).astype(np.uint16) * 256) if mode == "I;16" else draw(5, mode=mode)
+    assert decode(encode(picture), LIMIT).mode == mode
+
+
+def test_the_type_is_told_by_magic_bytes() -> None:
+    kinds = ["PNG", "JPEG", "BMP", "TIFF", "WEBP"]
+    assert [image_format(encode(draw(1), kind)) for kind in kinds] == kinds
+
+
+def test_the_picture_comes_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = decode(encode(draw(1), "JPEG", exif=exif), LIMIT)
+    assert upright.size == (240, 200)
+
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], type[ServiceError]]] = {
+    "empty": (lambda: b"", EmptyImage),
+    "text": (lambda: b"hello, this is no picture", NotAnImage),
+    "pdf": (lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", NotAnImage),
+    "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", NotAnImage),
+    "gif": (lambda: encode(draw(1), "GIF"), NotAnImage),
+    "one byte of a JPEG": (lambda: b"\xff", NotAnImage),
+    "only the magic": (lambda: b"\x89PNG\r\n\x1a\n", UnreadableImage),
+    "truncated PNG": (lambda: png(1)[:-400], UnreadableImage),
+    "truncated JPEG": (lambda: encode(draw(1), "JPEG")[:-600], UnreadableImage),
+    "truncated BMP": (lambda: encode(draw(1), "BMP")[:2000], UnreadableImage),
+    "truncated TIFF": (lambda: encode(draw(1), "TIFF")[:2000], UnreadableImage),
+    "truncated WebP": (lambda: encode(draw(1), "WEBP")[:300], UnreadableImage),
+    "noise behind a JPEG's magic": (lambda: b"\xff\xd8\xff" + bytes(range(256)) * 9, UnreadableImage),
+    "zero size": (lambda: png_of_size(0, 0), UnreadableImage),
+    "a header that lies": (lambda: png_of_size(64, 64), UnreadableImage),
+    "pixel bomb": (lambda: png_of_size(60_000, 60_000), ImageTooLarge),
+    "over the cap": (lambda: encode(Image.new("L", (1001, 1000))), ImageTooLarge),
+    "too small": (lambda: encode(draw(1, 16, 16)), ImageTooSmall),
+    "animated WebP": (lambda: frames("WEBP"), SeveralFrames),
+    "animated PNG": (lambda: frames("PNG"), SeveralFrames),
+    "pages of a TIFF": (lambda: frames("TIFF"), SeveralFrames),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_hostile_input_gets_its_name(name: str) -> None:
+    content, error = HOSTILE[name]
+    with pytest.raises(error):
+        decode(content(), LIMIT, min_side=32)
+
+
+def test_a_compressed_text_bomb_does_not_blow_up() -> None:
+    bomb = chunk(b"zTXt", b"comment\x00\x00" + zlib.compress(b"\x00" * 50_000_000))
+    content = png(1)
+    with pytest.raises(UnreadableImage):
+        decode(content[:33] + bomb + content[33:], LIMIT)
+
+
+def test_every_truncation_of_a_picture_is_answered_or_refused_by_name() -> None:
+    content = encode(draw(1, 48, 48), "PNG")
+    for length in range(0, len(content), 7):
+        with suppress(ServiceError):
+            assert np.array_equal(np.asarray(decode(content[:length], LIMIT)), np.asarray(draw(1, 48, 48)))

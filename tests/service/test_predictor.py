@@ -1,0 +1,112 @@
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.contract.card import read_card
+from service.contract.preprocess import preprocess
+from service.contract.probabilities import probabilities
+from service.errors import BlankImage, DeadlineExceeded, ImageTooLarge, NotAnImage, Overloaded, ServiceError
+from service.metrics import Metrics
+from service.predictor import Predictor
+from service.session import CPU, Session, make_plan
+from service.settings import Settings
+from tests.bundles import CLASSES, NAME
+from tests.loop import run
+from tests.pictures import draw, encode, png
+
+
+@asynccontextmanager
+async def serving(models: Path, **options: Any) -> AsyncIterator[Predictor]:
+    folder = models / NAME / "1"
+    session = Session(folder / "model.onnx", make_plan(CPU, 2))
+    with ThreadPoolExecutor(2) as decoders:
+        predictor = Predictor(read_card(folder), session, decoders, Settings(**options), Metrics())
+        await predictor.start()
+        yield predictor
+        await predictor.stop()
+
+
+def test_the_answer_is_the_contracts_applied_to_the_graphs(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            prediction = await predictor.predict(png(1))
+        card = read_card(models / NAME / "1")
+        session = Session(models / NAME / "1" / "model.onnx", make_plan(CPU, 1))
+        expected = probabilities(session.run([preprocess(draw(1), card.input)]), card.temperature)[0]
+        assert list(prediction.probabilities) == list(CLASSES)
+        assert np.allclose(list(prediction.probabilities.values()), expected, atol=1e-6)
+        assert prediction.label == CLASSES[int(expected.argmax())]
+        assert prediction.tumor_probability == pytest.approx(1 - expected[2], abs=1e-6)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+    run(work)
+
+
+def test_where_the_time_went_adds_up(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            timing = (await predictor.predict(png(1))).timing
+        assert min(timing.decode, timing.queue, timing.inference) >= 0
+        assert timing.decode + timing.queue + timing.inference <= timing.total
+
+    run(work)
+
+
+def test_one_bad_picture_harms_no_other(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            alone = [await predictor.predict(png(seed)) for seed in range(30)]
+            contents = [png(seed) for seed in range(30)]
+            contents[7:7] = [b"no picture"]
+            outcomes = await predictor.predict_each(contents)
+        assert isinstance(outcomes.pop(7), NotAnImage)
+        assert [each.label for each in outcomes if not isinstance(each, ServiceError)] == [each.label for each in alone]
+
+    run(work)
+
+
+def test_a_blank_picture_is_refused(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            for level in (0, 200):
+                with pytest.raises(BlankImage):
+                    await predictor.predict(encode(Image.new("L", (64, 64), level)))
+
+    run(work)
+
+
+def test_the_pixel_limit_is_the_settings(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_pixels=1000) as predictor:
+            with pytest.raises(ImageTooLarge):
+                await predictor.predict(png(1))
+
+    run(work)
+
+
+def test_beyond_its_permits_it_refuses_before_decoding(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_queue_size=1) as predictor:
+            permits = 1 + predictor.plan.lanes * predictor.plan.max_batch_size
+            calls = [predictor.predict(png(seed)) for seed in range(permits + 5)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert sum(isinstance(each, Overloaded) for each in outcomes) >= 5
+            assert (await predictor.predict(png(1))).label
+
+    run(work)
+
+
+def test_a_deadline_that_passes_is_a_named_error(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, deadline_ms=0.001) as predictor:
+            with pytest.raises(DeadlineExceeded):
+                await predictor.predict(png(1))
+
+    run(work)

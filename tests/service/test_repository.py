@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.contract.card import Card
+from service.errors import UnknownModel
+from service.repository import Repository
+from service.session import CPU, ProviderUnavailable, Session, make_plan
+from tests.bundles import checksums, write_bundle, write_card, write_model
+
+
+def opened(root: Path) -> Repository:
+    repository = Repository(root, lambda path, card: Session(path, make_plan(CPU, 1), card.outputs.logits))
+    repository.load()
+    return repository
+
+
+def reason(root: Path) -> str:
+    (bundle,) = opened(root).bundles
+    assert bundle.state == "failed"
+    assert str(root) not in str(bundle.reason)
+    return str(bundle.reason)
+
+
+def test_it_serves_the_highest_version_and_any_version_by_number(tmp_path: Path) -> None:
+    for version in (1, 2, 10):
+        write_bundle(tmp_path, version=version)
+    repository = opened(tmp_path)
+    assert repository.find("tiny").version == 10
+    assert repository.find("tiny", 2).version == 2
+    assert [bundle.version for bundle in repository.bundles] == [1, 2, 10]
+
+
+def test_an_unknown_name_or_version_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    repository = opened(tmp_path)
+    for name, version in [("huge", None), ("tiny", 7), ("../tiny", None)]:
+        with pytest.raises(UnknownModel):
+            repository.find(name, version)
+
+
+def test_folders_that_are_no_versions_are_passed_over(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    for name in ("tiny/draft", "tiny/01", "tiny/-1", ".cache/x"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "tiny" / "7").write_text("a file")
+    assert [(bundle.name, bundle.version) for bundle in opened(tmp_path).bundles] == [("tiny", 1)]
+
+
+def test_a_broken_bundle_does_not_stop_the_others(tmp_path: Path) -> None:
+    write_bundle(tmp_path, "good")
+    write_bundle(tmp_path, "bad")
+    (tmp_path / "bad" / "1" / "model.onnx").write_bytes(b"not a model")
+    repository = opened(tmp_path)
+    assert repository.find("good").state == "ready"
+    assert repository.find("bad").state == "failed"
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving(tmp_path: Path) -> None:
+    write_bundle(tmp_path, version=1)
+    (write_bundle(tmp_path, version=2) / "golden.npz").unlink()
+    repository = opened(tmp_path)
+    assert repository.find("tiny").version == 1
+    assert repository.find("tiny", 2).state == "failed"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz"])
+def test_a_file_that_differs_from_its_checksum_is_named(tmp_path: Path, name: str) -> None:
+    path = write_bundle(tmp_path) / name
+    path.write_bytes(path.read_bytes()[:-1])
+    assert reason(tmp_path) == f"{name} is missing or differs from its checksum"
+
+
+def test_a_missing_card_is_named(tmp_path: Path) -> None:
+    (write_bundle(tmp_path) / "card.json").unlink()
+    assert reason(tmp_path) == "card.json is missing or unreadable"
+
+
+def test_a_card_without_sense_is_named_with_its_fault(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path) / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": -1}))
+    assert "temperature" in reason(tmp_path)
+
+
+def test_a_graph_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    (folder / "model.onnx").write_bytes(b"not a model")
+    write_card(folder)
+    assert reason(tmp_path).startswith("cannot be opened")
+
+
+def test_a_graph_that_is_not_the_cards_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    write_model(folder / "model.onnx", classes=5)
+    write_card(folder)
+    assert "cannot be opened: ValueError" in reason(tmp_path)
+
+
+def test_other_weights_than_the_golden_answers_are_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    write_model(folder / "model.onnx", seed=1)
+    write_card(folder)
+    assert reason(tmp_path).startswith("golden answers differ by")
+
+
+def test_an_empty_golden_file_proves_nothing(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    np.savez(folder / "golden.npz", images=np.zeros((0, 32, 32), np.uint8), logits=np.zeros((0, 4), np.float32))
+    write_card(folder)
+    assert reason(tmp_path) == "golden.npz holds no slices"
+
+
+def test_pickled_golden_answers_are_not_unpickled(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    np.savez(folder / "golden.npz", images=np.array([{"a": 1}], dtype=object), logits=np.zeros((1, 4)))
+    write_card(folder)
+    assert reason(tmp_path).startswith("cannot be opened")
+
+
+def test_a_provider_that_was_insisted_on_and_is_missing_stops_the_start(tmp_path: Path) -> None:
+    def refuse(_: Path, __: Card) -> Session:
+        raise ProviderUnavailable("no GPU")
+
+    write_bundle(tmp_path)
+    with pytest.raises(ProviderUnavailable):
+        Repository(tmp_path, refuse).load()
+
+
+def test_a_missing_folder_is_an_empty_repository(tmp_path: Path) -> None:
+    assert opened(tmp_path / "none").bundles == []
+
+
+def test_a_bundles_checksums_cover_all_its_files(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    assert set(checksums(folder)) == {"model.onnx", "golden.npz"}

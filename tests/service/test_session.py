@@ -1,0 +1,93 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.session import CPU, CUDA, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
+from tests.bundles import CLASSES, SIZE, write_model
+
+
+def slices(count: int, seed: int = 0) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    return list(np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE), np.uint8))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    write_model(tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def test_the_cpu_plan_is_a_lane_a_core_with_batches_of_any_size() -> None:
+    plan = make_plan(CPU, 6)
+    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2, 3, 4))
+
+
+def test_a_gpu_plan_is_one_lane_with_batches_padded_to_powers_of_two() -> None:
+    plan = make_plan(CUDA, 6)
+    assert (plan.lanes, plan.buckets) == (1, (1, 2, 4, 8, 16, 32))
+    assert make_plan(CUDA, 6, max_batch_size=12).buckets == (1, 2, 4, 8, 12)
+    assert make_plan(CUDA, 6, max_batch_size=1).buckets == (1,)
+
+
+def test_settings_override_the_plan() -> None:
+    plan = make_plan(CPU, 8, lanes=2, threads=4, max_batch_size=16)
+    assert (plan.lanes, plan.threads_per_lane, plan.max_batch_size) == (2, 4, 16)
+    assert make_plan(CPU, 8, threads=4).lanes == 2
+    assert make_plan(CPU, 2, threads=4).lanes == 1
+
+
+def test_padding_changes_no_answer(model: Path) -> None:
+    exact = Session(model, make_plan(CPU, 1, max_batch_size=8))
+    padded = Session(model, make_plan(CPU, 1, max_batch_size=8).__class__(CPU, 1, 1, 8, (8,)))
+    for count in (1, 3, 8):
+        assert np.allclose(exact.run(slices(count)), padded.run(slices(count)), atol=1e-5)
+        assert padded.run(slices(count)).shape == (count, len(CLASSES))
+
+
+def test_threads_that_share_a_session_get_their_own_answers(model: Path) -> None:
+    session = Session(model, make_plan(CPU, 2))
+    batches = [slices(3, seed) for seed in range(60)]
+    alone = [session.run(batch) for batch in batches]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(session.run, batches))
+    assert np.allclose(alone, together, atol=1e-5)
+
+
+def test_the_provider_reported_is_the_one_that_runs(model: Path) -> None:
+    assert Session(model, make_plan(CPU, 1)).provider == CPU
+
+
+def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
+    Session(model, make_plan(CPU, 1)).warm_up(SIZE, SIZE, len(CLASSES))
+
+
+@pytest.mark.parametrize(("height", "classes", "says"), [(SIZE + 1, 4, "takes"), (SIZE, 5, "answers")])
+def test_warming_up_refuses_a_graph_the_card_does_not_describe(
+    model: Path, height: int, classes: int, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        Session(model, make_plan(CPU, 1)).warm_up(height, SIZE, classes)
+
+
+def test_warming_up_refuses_a_graph_without_the_cards_output(model: Path) -> None:
+    with pytest.raises(ValueError, match="no output"):
+        Session(model, make_plan(CPU, 1), logits="scores").warm_up(SIZE, SIZE, 4)
+
+
+@pytest.mark.skipif(cuda_fault() is None, reason="this machine has CUDA")
+def test_without_cuda_auto_falls_back_and_cuda_refuses() -> None:
+    assert choose_provider("auto") == CPU
+    with pytest.raises(ProviderUnavailable, match="cuda was asked for"):
+        choose_provider("cuda")
+
+
+def test_the_cpu_can_be_insisted_on() -> None:
+    assert choose_provider("cpu") == CPU
+
+
+@pytest.mark.skipif(cuda_fault() is None, reason="this machine has CUDA")
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_silent_fallback_of_onnx_runtime_is_found_out(model: Path) -> None:
+    with pytest.raises(ProviderUnavailable, match="ONNX Runtime gave CPUExecutionProvider"):
+        Session(model, make_plan(CUDA, 1))
