@@ -14,7 +14,7 @@ def draw(seed: int, width: int = 200, height: int = 240, mode: str = "L") -> Ima
     pen = ImageDraw.Draw(picture)
     pen.ellipse((width // 8, height // 8, width - width // 8, height - height // 8), fill=90)
     for _ in range(8):
-        x, y = random.integers(width // 4, 3 * width // 4), random.integers(height // 4, 3 * height // 4)
+        x, y = (int(random.integers(side // 4, 3 * side // 4)) for side in (width, height))
         radius = int(random.integers(2, 4 + min(width, height) // 6))
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=int(random.integers(30, 255)))
     return picture.convert(mode)

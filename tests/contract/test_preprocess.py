@@ -38,7 +38,8 @@ def test_the_golden_array_has_not_moved() -> None:
 
 def test_the_answer_has_the_cards_size_and_eight_bits() -> None:
     slice_ = preprocess(draw(1, 300, 170), InputSpec(height=24, width=16, mean=(0.5,), std=(0.5,)))
-    assert (slice_.shape, slice_.dtype) == ((24, 16), np.uint8)
+    assert slice_.shape == (24, 16)
+    assert slice_.dtype == np.uint8
 
 
 def test_dark_border_is_cropped_to_a_centred_square() -> None:
