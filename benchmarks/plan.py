@@ -2,8 +2,8 @@
 
     python -m benchmarks.plan models/brain-mri-efficientnet-lite0/1
 
-Plans take turns, round after round, so that whatever else the machine does falls on all of them; what is printed is each
-plan's median throughput as a ratio to one lane with all threads and batches of one, with the spread of its rounds.
+Plans take turns, round after round, so that whatever else the machine does falls on all of them; what is printed is
+each plan's median throughput as a ratio to one lane with all threads and batches of one, with the spread of its rounds.
 """
 
 import statistics
