@@ -6,9 +6,9 @@ FROM python:${PYTHON} AS build
 ARG EXTRA=""
 WORKDIR /build
 RUN python -m venv /venv
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY service/ service/
-RUN /venv/bin/pip install --no-cache-dir ".${EXTRA}"
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".${EXTRA}"
 
 FROM python:${PYTHON}
 ENV PATH=/venv/bin:$PATH \
