@@ -17,7 +17,7 @@ from service.errors import ServiceError
 from service.logs import RequestLog
 from service.metrics import Metrics
 from service.repository import OpenSession, Repository
-from service.routes import health, models, problems
+from service.routes import docs, health, models, problems
 from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("neurotriage"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
@@ -54,6 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(docs.router)
+    app.mount(docs.ASSETS, docs.assets())
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]

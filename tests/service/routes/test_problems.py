@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from fastapi import FastAPI
@@ -67,5 +68,9 @@ def test_the_openapi_document_names_every_route_with_its_problems(client: TestCl
     assert "Jane" not in json.dumps(paths)
 
 
-def test_the_documentation_page_is_served(client: TestClient) -> None:
-    assert client.get("/docs").status_code == 200
+def test_the_documentation_page_needs_no_other_host(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "//" not in page.text.replace("// ", "")
+    for asset in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert client.get(asset).status_code == 200
