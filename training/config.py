@@ -40,6 +40,7 @@ class DataConfig(_Strict):
     test_folds: tuple[int, ...]
     shares: dict[str, PositiveFloat] = Field(description="Share of each label in an epoch; they need not sum to 1.")
     epoch_slices: PositiveInt = Field(description="Slices drawn an epoch.")
+    outlines: dict[str, str] = Field({}, description="Tumour outlines of a dataset, a JSON file below the data folder.")
 
     @model_validator(mode="after")
     def _folds_are_disjoint(self) -> Self:
@@ -84,6 +85,7 @@ class OptimizerConfig(_Strict):
     average: Share = Field(0.995, description="Decay of the weights' moving average, which is what is measured.")
     smoothing: Share = Field(0.05, description="Label smoothing.")
     clip: PositiveFloat = Field(2.0, description="Largest gradient norm.")
+    outline_weight: NonNegativeFloat = Field(0.0, description="Weight of finding the tumour's outline; 0 does without.")
 
 
 class Recipe(_Strict):
@@ -110,6 +112,14 @@ class Recipe(_Strict):
             raise ValueError("data.shares must name every class, and no label but those and 'tumor'")
         if not self.stages or self.stages[-1].size != self.size:
             raise ValueError("the last stage must train at the recipe's size")
+        return self
+
+    @model_validator(mode="after")
+    def _outlines_are_there_and_not_mixed(self) -> Self:
+        if self.optimizer.outline_weight and not self.data.outlines:
+            raise ValueError("optimizer.outline_weight needs data.outlines")
+        if self.optimizer.outline_weight and self.augment.mixup:
+            raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
         return self
 
     @property

@@ -1,6 +1,7 @@
 """What the network is asked to make small."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -14,3 +15,14 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
     loss = -log_probs.masked_fill(~allowed, -torch.inf).logsumexp(dim=1)
     smoothed = (1 - smoothing) * loss - smoothing * log_probs.mean(dim=1)
     return torch.where(allowed.sum(dim=1) == 1, smoothed, loss).mean()
+
+
+def outline_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
+    """Mean cross-entropy of each cell's logit (N, 1, h, w) with the share of it that is tumour in `masks` (N, H, W).
+
+    Only slices that are `outlined` (N,) count; 0 where none is.
+    """
+    height, width = logits.shape[-2:]
+    shares = F.adaptive_avg_pool2d(masks.unsqueeze(1), (height, width))
+    losses = F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
+    return (losses * outlined).sum() / outlined.sum().clamp(min=1)

@@ -17,12 +17,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from service.contract.card import InputSpec
 from training import checkpoint
 from training.config import OptimizerConfig, Recipe, read_recipe
-from training.data.augment import augment, mix
+from training.data.augment import augment_outlined, mix
 from training.data.index import read_index
+from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices, draw_weights, load_slices
 from training.errors import RecipeError, made_by
 from training.index import INDEX
-from training.losses import partial_label_loss
+from training.losses import outline_loss, partial_label_loss
 from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
 
 RECIPE = "recipe.json"
@@ -41,14 +42,16 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
     (run / RECIPE).write_text(recipe.model_dump_json(indent=2))
 
     source, held_out = load_splits(recipe, data, run)
+    masks = load_masks(source.rows, data, recipe.data.outlines, source_spec(recipe))
     chances = torch.from_numpy(draw_weights(source, recipe.data))
     network = new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.average), use_buffers=True)
-    optimizer = new_optimizer(network, recipe.optimizer)
+    outline = torch.nn.Conv2d(network.head.in_features, 1, kernel_size=1).to(device)
+    optimizer = new_optimizer(network, outline, recipe.optimizer)
     steps = math.ceil(recipe.data.epoch_slices / recipe.optimizer.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(steps, recipe))
     generator = torch.Generator().manual_seed(recipe.seed)
-    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    parts = {"network": network, "outline": outline, "average": average, "optimizer": optimizer, "schedule": schedule}
 
     progress = _resume(run, parts, generator)
     for epoch in range(progress["epoch"], recipe.epochs):
@@ -58,11 +61,12 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
         size = _size(recipe, epoch)
         network.train()
         losses = []
-        for slices, allowed in _batches(source, chances, size, recipe, generator):
+        for slices, allowed, seen, known in _batches(source, masks, chances, size, recipe=recipe, generator=generator):
             mixed, partners, share = mix(slices, allowed, recipe.augment.mixup)
-            logits = network(mixed.to(device)).logits
+            (logits, _), features = network.with_features(mixed.to(device))
             loss = share * partial_label_loss(logits, allowed.to(device), recipe.optimizer.smoothing)
             loss += (1 - share) * partial_label_loss(logits, partners.to(device), recipe.optimizer.smoothing)
+            loss += recipe.optimizer.outline_weight * outline_loss(outline(features), seen.to(device), known.to(device))
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip)
@@ -103,8 +107,7 @@ def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) ->
 
 def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
     """Training slices at the augmentation's resolution and validation slices at the network's."""
-    large = round(recipe.size * recipe.augment.source_scale)
-    enlarged = recipe.model_copy(update={"size": large})
+    enlarged = recipe.model_copy(update={"size": source_spec(recipe).width})
     return (
         load_folds(enlarged, data, run, recipe.data.train_folds),
         load_folds(recipe, data, run, recipe.data.val_folds),
@@ -116,6 +119,12 @@ def input_spec(recipe: Recipe) -> InputSpec:
     return InputSpec(height=recipe.size, width=recipe.size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
+def source_spec(recipe: Recipe) -> InputSpec:
+    """What the augmentation is fed: larger, so that zooming in still shows detail."""
+    side = round(recipe.size * recipe.augment.source_scale)
+    return input_spec(recipe).model_copy(update={"height": side, "width": side})
+
+
 def new_network(recipe: Recipe) -> Classifier:
     """The recipe's network at its starting weights."""
     classes = len(recipe.class_names)
@@ -125,10 +134,14 @@ def new_network(recipe: Recipe) -> Classifier:
     return network
 
 
-def new_optimizer(network: Classifier, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """AdamW; the fresh head learns faster, biases and norms do not decay (Loshchilov & Hutter 2019)."""
+def new_optimizer(network: Classifier, outline: torch.nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """AdamW; the fresh heads learn faster, biases and norms do not decay (Loshchilov & Hutter 2019)."""
     rate, groups = config.learning_rate, []
-    for part, factor in ((network.backbone, 1.0), (network.head, config.head_factor)):
+    for part, factor in (
+        (network.backbone, 1.0),
+        (network.head, config.head_factor),
+        (outline, config.head_factor),
+    ):
         for decays in (True, False):
             chosen = [p for p in part.parameters() if (p.ndim > 1) == decays]
             decay = config.weight_decay if decays else 0.0
@@ -160,14 +173,16 @@ def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str,
 
 
 def _batches(
-    source: Slices, chances: Tensor, size: int, recipe: Recipe, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+    source: Slices, masks: Masks, chances: Tensor, size: int, *, recipe: Recipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Augmented slices, their allowed classes, their masks and for which of them the mask is known."""
     drawn = torch.multinomial(chances, recipe.data.epoch_slices, replacement=True, generator=generator).numpy()
     starts = range(0, len(drawn), recipe.optimizer.batch_size)
     for start in track(starts, f"train {size} px", transient=True):
         chosen = drawn[start : start + recipe.optimizer.batch_size]
-        slices = augment(torch.from_numpy(source.pixels[chosen]), size, recipe.augment, generator)
-        yield slices, torch.from_numpy(source.allowed[chosen])
+        both = (torch.from_numpy(source.pixels[chosen]), torch.from_numpy(masks.pixels[chosen]))
+        slices, seen = augment_outlined(*both, size, recipe.augment, generator)
+        yield slices, torch.from_numpy(source.allowed[chosen]), seen, torch.from_numpy(masks.known[chosen])
 
 
 def _size(recipe: Recipe, epoch: int) -> int:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from training.losses import partial_label_loss
+from training.losses import outline_loss, partial_label_loss
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -25,3 +25,18 @@ def test_with_every_class_allowed_there_is_nothing_to_learn() -> None:
     partial_label_loss(logits, torch.ones(6, 4, dtype=torch.bool)).backward()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, torch.zeros(6, 4))
+
+
+def test_an_outline_that_is_found_costs_little_and_one_that_is_missed_much() -> None:
+    masks = torch.zeros(1, 8, 8)
+    masks[:, :4, :4] = 1
+    right = torch.tensor([[[[9.0, -9.0], [-9.0, -9.0]]]])
+    assert outline_loss(right, masks, torch.tensor([True])) < 0.01
+    assert outline_loss(-right, masks, torch.tensor([True])) > 5
+
+
+def test_slices_without_an_outline_do_not_count() -> None:
+    logits, masks = torch.randn(3, 1, 2, 2), torch.rand(3, 8, 8)
+    alone = outline_loss(logits[1:2], masks[1:2], torch.tensor([True]))
+    assert torch.isclose(outline_loss(logits, masks, torch.tensor([False, True, False])), alone)
+    assert outline_loss(logits, masks, torch.zeros(3, dtype=torch.bool)) == 0

@@ -16,14 +16,20 @@ from training.config import AugmentConfig
 
 def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Slices (N, H, W) uint8 to (N, size, size) float in 0–255."""
-    grey = slices.unsqueeze(1).float() / 255
-    grey = move(grey, size, config, generator)
-    grey = recolour(grey, config, generator)
-    return degrade(grey, config, generator).clamp(0, 1).squeeze(1) * 255
+    return augment_outlined(slices, slices.new_zeros(slices.shape), size, config, generator)[0]
+
+
+def augment_outlined(
+    slices: Tensor, masks: Tensor, size: int, config: AugmentConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Slices and masks (N, H, W) uint8, moved together, to (N, size, size) float in 0–255 and in 0–1."""
+    moved = move(torch.stack([slices, masks], dim=1).float() / 255, size, config, generator)
+    grey = recolour(moved[:, :1], config, generator)
+    return degrade(grey, config, generator).clamp(0, 1).squeeze(1) * 255, moved[:, 1]
 
 
 def move(grey: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom, stretch and shift (N, 1, H, W) in a single bilinear resampling; black beyond the edges."""
+    """Mirror, rotate, zoom, stretch and shift (N, C, H, W) in a single bilinear resampling; black beyond the edges."""
     n = len(grey)
     angle = _uniform(n, math.radians(config.rotation), generator)
     scale = _uniform(n, config.zoom, generator).exp()
@@ -32,7 +38,7 @@ def move(grey: Tensor, size: int, config: AugmentConfig, generator: torch.Genera
     x, y = scale * ratio, scale / ratio
     rows = [angle.cos() * x * mirror, -angle.sin() * y, _uniform(n, 2 * config.shift, generator),
             angle.sin() * x * mirror, angle.cos() * y, _uniform(n, 2 * config.shift, generator)]  # fmt: skip
-    grid = F.affine_grid(torch.stack(rows, dim=1).view(n, 2, 3), [n, 1, size, size], align_corners=False)
+    grid = F.affine_grid(torch.stack(rows, dim=1).view(n, 2, 3), [n, grey.shape[1], size, size], align_corners=False)
     return F.grid_sample(_shrink(grey, size), grid, align_corners=False)
 
 

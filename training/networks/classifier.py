@@ -1,7 +1,7 @@
 """A timm backbone with a linear head, fed the contract's uint8 slices."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,17 +30,22 @@ class Classifier(nn.Module):
 
     def __init__(self, architecture: str, classes: int, *, dropout: float = 0.0, drop_path: float = 0.0) -> None:
         super().__init__()
-        self.backbone: nn.Module = timm.create_model(architecture, num_classes=0, drop_path_rate=drop_path)
+        self.backbone = cast("Any", timm.create_model(architecture, num_classes=0, drop_path_rate=drop_path))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.backbone.num_features, classes)  # type: ignore[arg-type]
+        self.head = nn.Linear(self.backbone.num_features, classes)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, slices: Tensor) -> Output:
         """Slices (N, h, w) to logits and embedding."""
+        return self.with_features(slices)[0]
+
+    def with_features(self, slices: Tensor) -> tuple[Output, Tensor]:
+        """The output, and the last feature map (N, features, h', w') that it was pooled from."""
         grey = slices.unsqueeze(1).to(self.mean.dtype)
-        embedding = self.backbone((grey - self.mean) / self.std)
-        return Output(self.head(self.dropout(embedding)), embedding)
+        features = self.backbone.forward_features((grey - self.mean) / self.std)
+        embedding = self.backbone.forward_head(features)
+        return Output(self.head(self.dropout(embedding)), embedding), features
 
 
 def load_backbone(network: Classifier, weights: Path) -> None:
