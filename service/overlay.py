@@ -58,7 +58,7 @@ def _table(anchors: str) -> npt.NDArray[np.uint8]:
     colors = np.array([list(bytes.fromhex(color)) for color in anchors.split()])
     places, steps = np.linspace(0, 1, 256), np.linspace(0, 1, len(colors))
     channels = [np.interp(places, steps, channel) for channel in colors.T]
-    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    return np.asarray(np.rint(np.stack(channels, axis=1)), np.uint8)
 
 
 COLORMAPS: Mapping[str, npt.NDArray[np.uint8]] = MappingProxyType(

@@ -8,18 +8,22 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
+from service.contract.card import EXPLAIN_FILE, GOLDEN_FILE, MODEL_FILE, Card, Explain, read_card
 from service.contract.probabilities import probabilities
 from service.errors import UnknownModel
+from service.explain_session import ExplainSession
 from service.session import ProviderUnavailable, Session
 
 GOLDEN_TOLERANCE = 2e-3
 """Largest difference in probability between a golden answer and this machine's; providers round differently."""
 
 OpenSession = Callable[[Path, Card], Session]
+OpenExplainSession = Callable[[Path, Card, Explain], ExplainSession]
+AnySession = TypeVar("AnySession", bound=Session)
 
 
 class BrokenBundle(Exception):
@@ -28,12 +32,13 @@ class BrokenBundle(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """One version of one model: open with card and session, or broken with a reason."""
+    """One version of one model: open with card, session and perhaps explanations, or broken with a reason."""
 
     name: str
     version: int
     card: Card | None = None
     session: Session | None = None
+    explain_session: ExplainSession | None = None
     reason: str | None = None
 
     @property
@@ -43,11 +48,17 @@ class Bundle:
 
 
 class Repository:
-    """All bundles below `root`, opened by `open_session`; `load` may take seconds and is called off the event loop."""
+    """All bundles below `root`, opened by `open_session`; `load` may take seconds and is called off the event loop.
 
-    def __init__(self, root: Path, open_session: OpenSession) -> None:
+    Without `open_explain_session` every bundle predicts and none explains.
+    """
+
+    def __init__(
+        self, root: Path, open_session: OpenSession, open_explain_session: OpenExplainSession | None = None
+    ) -> None:
         self._root = root
         self._open_session = open_session
+        self._open_explain_session = open_explain_session
         self._bundles: dict[tuple[str, int], Bundle] = {}
 
     def load(self) -> None:
@@ -83,16 +94,20 @@ class Repository:
         folder = self._root / name / str(version)
         try:
             card = verified_card(folder)
-            session = self._open_session(folder / MODEL_FILE, card)
-            session.warm_up(card.input.height, card.input.width, len(card.class_names))
-            check_golden(folder / GOLDEN_FILE, card, session)
+            session = proven(self._open_session(folder / MODEL_FILE, card), folder, card)
+            explain_session = self._explain_session(folder, card)
         except BrokenBundle as error:
             return Bundle(name, version, reason=str(error))
         except ProviderUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever one bundle raises must not stop the others
             return Bundle(name, version, reason=f"cannot be opened: {type(error).__name__}")
-        return Bundle(name, version, card, session)
+        return Bundle(name, version, card, session, explain_session)
+
+    def _explain_session(self, folder: Path, card: Card) -> ExplainSession | None:
+        if card.explain is None or self._open_explain_session is None:
+            return None
+        return proven(self._open_explain_session(folder / EXPLAIN_FILE, card, card.explain), folder, card)
 
 
 def verified_card(folder: Path) -> Card:
@@ -107,6 +122,13 @@ def verified_card(folder: Path) -> Card:
         if _sha256(folder / name) != expected:
             raise BrokenBundle(f"{name} is missing or differs from its checksum")
     return card
+
+
+def proven(session: AnySession, folder: Path, card: Card) -> AnySession:
+    """The session itself, warm and with the golden answers given; raises `BrokenBundle` or `ValueError` otherwise."""
+    session.warm_up(card.input.height, card.input.width, len(card.class_names))
+    check_golden(folder / GOLDEN_FILE, card, session)
+    return session
 
 
 def check_golden(path: Path, card: Card, session: Session) -> None:

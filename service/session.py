@@ -79,10 +79,7 @@ class Session:
 
     def run(self, slices: Sequence[Slice]) -> Logits:
         """Logits (N, classes), N at most the largest bucket; the batch is padded with black to the next bucket."""
-        size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
-        batch = np.zeros((size, *slices[0].shape), np.uint8)
-        np.stack(slices, out=batch[: len(slices)])
-        (logits,) = self._session.run([self._logits], {self._input.name: batch})
+        (logits,) = self._session.run([self._logits], {self._input.name: self._padded(slices)})
         return np.asarray(logits[: len(slices)])
 
     def warm_up(self, height: int, width: int, classes: int) -> None:
@@ -100,6 +97,12 @@ class Session:
             shape = self.run([np.zeros((height, width), np.uint8)] * bucket).shape
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
+
+    def _padded(self, slices: Sequence[Slice]) -> npt.NDArray[np.uint8]:
+        size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
+        batch = np.zeros((size, *slices[0].shape), np.uint8)
+        np.stack(slices, out=batch[: len(slices)])
+        return batch
 
 
 def choose_provider(wanted: Literal["auto", "cuda", "cpu"]) -> str:

@@ -56,7 +56,7 @@ def eigen_cam(activations: Tensor, gradients: Tensor) -> Cam:  # noqa: ARG001 - 
     places = _finite(activations.reshape(channels, -1).astype(np.float64))
     _, scales, components = np.linalg.svd(places, full_matrices=False)
     projection = scales[0] * components[0].reshape(height, width)
-    return np.maximum(projection if projection.sum() >= 0 else -projection, 0.0)
+    return _positive(projection if projection.sum() >= 0 else -projection)
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -74,8 +74,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 def _positive_sum(weights: npt.NDArray[np.float64], activations: Tensor) -> Cam:
     """relu(Σₖ weightsₖ·Aₖ), zero throughout where nothing but rounding is left."""
     terms = _finite(weights * activations)
-    cam = np.maximum(terms.sum(axis=0), 0.0)
+    cam = _positive(terms.sum(axis=0))
     return cam if cam.max() > ROUNDING * np.abs(terms).sum(axis=0).max() else np.zeros_like(cam)
+
+
+def _positive(values: npt.NDArray[np.float64]) -> Cam:
+    return np.asarray(np.maximum(values, 0.0))
 
 
 def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

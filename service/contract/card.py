@@ -5,10 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from service.contract.cam import METHODS
 from service.contract.probabilities import NO_TUMOR
 
 CARD_FILE = "card.json"
 MODEL_FILE = "model.onnx"
+EXPLAIN_FILE = "explain.onnx"
 GOLDEN_FILE = "golden.npz"
 REPORT_FILE = "report.json"
 
@@ -46,7 +48,7 @@ class Outputs(_Strict):
 
 
 class Explain(_Strict):
-    """Where and how an explanation can be drawn from `explain.onnx`."""
+    """Where and how an explanation can be drawn from `explain.onnx`; the first method is the default."""
 
     layers: tuple[str, ...] = Field(min_length=1)
     default_layer: str
@@ -56,6 +58,8 @@ class Explain(_Strict):
     def _default_is_offered(self) -> Self:
         if self.default_layer not in self.layers:
             raise ValueError(f"default_layer {self.default_layer!r} is not one of layers")
+        if unknown := sorted(set(self.methods) - set(METHODS)):
+            raise ValueError(f"methods holds {', '.join(unknown)}, there are {', '.join(METHODS)}")
         return self
 
 
@@ -144,6 +148,8 @@ class Card(_Strict):
             raise ValueError("metrics.per_class and class_names name different classes")
         if not {MODEL_FILE, GOLDEN_FILE} <= set(self.files):
             raise ValueError(f"files must list {MODEL_FILE} and {GOLDEN_FILE}")
+        if self.explain and EXPLAIN_FILE not in self.files:
+            raise ValueError(f"explain needs {EXPLAIN_FILE} among files")
         if any("/" in name or name.startswith(".") for name in self.files):
             raise ValueError("files must be plain names inside the bundle")
         return self

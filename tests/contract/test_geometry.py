@@ -26,7 +26,7 @@ def brightness(pixels: Slice, cells: int) -> Cam:
     """What a network that answers to brightness would show, on `cells` × `cells` cells."""
     step = len(pixels) // cells
     bright = np.maximum(pixels.astype(np.float64) - 60, 0)
-    return bright.reshape(cells, step, cells, step).mean(axis=(1, 3))
+    return np.asarray(bright.reshape(cells, step, cells, step).mean(axis=(1, 3)))
 
 
 def sampled(cam: Cam, square: Square, width: int, height: int) -> npt.NDArray[np.float64]:
@@ -37,7 +37,7 @@ def sampled(cam: Cam, square: Square, width: int, height: int) -> npt.NDArray[np
             u, v = (x + 0.5 - square.left) / square.side, (y + 0.5 - square.top) / square.side
             if 0 <= u < 1 and 0 <= v < 1:
                 answer[y, x] = between(cam, u * cam.shape[1] - 0.5, v * cam.shape[0] - 0.5)
-    return answer / cam.max()
+    return np.asarray(answer / cam.max())
 
 
 def between(cam: Cam, column: float, row: float) -> float:
@@ -60,7 +60,8 @@ def test_a_heatmap_is_its_definition_pixel_by_pixel(
 ) -> None:
     cam = np.random.default_rng(1).random(cells)
     heatmap = to_picture(cam, square, width, height)
-    assert (heatmap.dtype, heatmap.shape) == (np.float32, (height, width))
+    assert heatmap.dtype == np.float32
+    assert heatmap.shape == (height, width)
     assert heatmap == pytest.approx(sampled(cam, square, width, height), abs=1e-5)
 
 
@@ -88,7 +89,7 @@ def test_a_spot_in_a_corner_is_pointed_at_within_two_pixels(x: int, y: int, back
 @pytest.mark.parametrize(("x", "y"), CORNERS)
 def test_a_spot_far_from_another_is_pointed_at_within_two_pixels(x: int, y: int) -> None:
     # black all around, so that the dark border is cropped and the square is neither the picture nor centred on it
-    picture = Image.fromarray(np.maximum(spotted(x, y, 0), np.asarray(spotted(350, 150, 0)) // 2))
+    picture = Image.fromarray(np.maximum(np.asarray(spotted(x, y, 0)), np.asarray(spotted(350, 150, 0)) // 2))
     assert content_square(picture) != content_square(spotted(x, y, 60))
     peak = peak_of(explained(picture, cells=224))
     assert peak is not None

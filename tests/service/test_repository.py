@@ -6,13 +6,19 @@ import pytest
 
 from service.contract.card import Card
 from service.errors import UnknownModel
+from service.explain_session import ExplainSession
 from service.repository import Repository
 from service.session import CPU, ProviderUnavailable, Session, make_plan
 from tests.bundles import checksums, write_bundle, write_card, write_model
+from tests.explainable import OFFER, draw_weights, write_explainable_bundle, write_graph
 
 
 def opened(root: Path) -> Repository:
-    repository = Repository(root, lambda path, card: Session(path, make_plan(CPU, 1), card.outputs.logits))
+    repository = Repository(
+        root,
+        lambda path, card: Session(path, make_plan(CPU, 1), card.outputs.logits),
+        lambda path, card, explain: ExplainSession(path, make_plan(CPU, 1), explain, card.outputs.logits),
+    )
     repository.load()
     return repository
 
@@ -117,6 +123,26 @@ def test_pickled_golden_answers_are_not_unpickled(tmp_path: Path) -> None:
     np.savez(folder / "golden.npz", images=np.array([{"a": 1}], dtype=object), logits=np.zeros((1, 4)))
     write_card(folder)
     assert reason(tmp_path).startswith("cannot be opened")
+
+
+def test_a_bundle_with_gradients_is_opened_with_both_graphs(tmp_path: Path) -> None:
+    write_explainable_bundle(tmp_path)
+    (bundle,) = opened(tmp_path).bundles
+    assert (bundle.state, bundle.reason) == ("ready", None)
+    assert bundle.explain_session is not None
+
+
+def test_gradients_of_other_weights_than_the_golden_answers_are_refused(tmp_path: Path) -> None:
+    folder = write_explainable_bundle(tmp_path)
+    write_graph(folder / "explain.onnx", draw_weights(2), explain=True)
+    write_card(folder, explain=OFFER)
+    assert reason(tmp_path).startswith("golden answers differ by")
+
+
+def test_a_gradient_graph_that_differs_from_its_checksum_is_named(tmp_path: Path) -> None:
+    path = write_explainable_bundle(tmp_path) / "explain.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert reason(tmp_path) == "explain.onnx is missing or differs from its checksum"
 
 
 def test_a_provider_that_was_insisted_on_and_is_missing_stops_the_start(tmp_path: Path) -> None:
