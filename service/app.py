@@ -1,6 +1,6 @@
 """Put the service together and take it apart; nothing happens at import."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.catalogue import Catalogue
-from service.contract.card import Card
+from service.contract.card import Card, Explain
 from service.cpus import usable_cpus
 from service.errors import ServiceError
+from service.explain_session import ExplainSession
 from service.logs import RequestLog
 from service.metrics import Metrics
-from service.repository import OpenSession, Repository
+from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, models, problems
+from service.routes.explain import explanation_router
 from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
@@ -32,7 +34,8 @@ def create_app(settings: Settings) -> FastAPI:
     Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had.
     """
     metrics = Metrics()
-    catalogue = Catalogue(Repository(settings.models, session_opener(settings)), settings, metrics)
+    repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
+    catalogue = Catalogue(repository, settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.catalogue, app.state.metrics = catalogue, metrics
     app.include_router(prediction_router(settings.max_body_bytes))
     app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
+    app.include_router(explanation_router(settings.max_body_bytes))
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(docs.router)
@@ -66,23 +70,42 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def session_opener(settings: Settings) -> OpenSession:
-    """How the repository opens a graph under these settings.
-
-    With `auto`, a CUDA session that ONNX Runtime silently built for the CPU is built again with the CPU's own plan.
-    """
+    """How the repository opens `model.onnx` under these settings."""
     provider = choose_provider(settings.provider)
     cpus = usable_cpus()
     wishes = (settings.lanes, settings.threads_per_lane, settings.max_batch_size)
 
     def open_session(path: Path, card: Card) -> Session:
-        try:
+        def build(provider: str) -> Session:
             return Session(path, make_plan(provider, cpus, *wishes), card.outputs.logits)
-        except ProviderUnavailable:
-            if settings.provider == "cuda":
-                raise
-            return Session(path, make_plan(CPU, cpus, *wishes), card.outputs.logits)
+
+        return with_fallback(settings, provider, build)
 
     return open_session
+
+
+def explain_session_opener(settings: Settings) -> OpenExplainSession:
+    """How the repository opens `explain.onnx`: on the same provider, with one lane of one thread."""
+    provider = choose_provider(settings.provider)
+
+    def open_explain_session(path: Path, card: Card, explain: Explain) -> ExplainSession:
+        def build(provider: str) -> ExplainSession:
+            plan = make_plan(provider, 1, lanes=1, threads=1, max_batch_size=settings.explain_batch_size)
+            return ExplainSession(path, plan, explain, card.outputs.logits)
+
+        return with_fallback(settings, provider, build)
+
+    return open_explain_session
+
+
+def with_fallback(settings: Settings, provider: str, build: Callable[[str], AnySession]) -> AnySession:
+    """With `auto`, a CUDA session that ONNX Runtime silently built for the CPU is built again by the CPU's own plan."""
+    try:
+        return build(provider)
+    except ProviderUnavailable:
+        if settings.provider == "cuda":
+            raise
+        return build(CPU)
 
 
 def log_models(catalogue: Catalogue) -> None:

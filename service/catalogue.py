@@ -4,7 +4,8 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from service.cpus import usable_cpus
-from service.errors import NotReady, UnknownModel
+from service.errors import NotExplainable, NotReady, UnknownModel
+from service.explainer import Explainer
 from service.metrics import Metrics
 from service.predictor import Predictor
 from service.repository import Bundle, Repository
@@ -20,6 +21,8 @@ class Catalogue:
         self._metrics = metrics
         self._predictors: dict[tuple[str, int], Predictor] = {}
         self._decoders = ThreadPoolExecutor(settings.decode_threads or usable_cpus(), thread_name_prefix="decode")
+        self._explainers: dict[tuple[str, int], Explainer] = {}
+        self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain")
         self._draining = False
 
     async def start(self) -> None:
@@ -30,12 +33,17 @@ class Catalogue:
                 predictor = Predictor(bundle.card, bundle.session, self._decoders, self._settings, self._metrics)
                 await predictor.start()
                 self._predictors[bundle.name, bundle.version] = predictor
+                await self._start_explainer(bundle)
 
     async def stop(self) -> None:
         """Turn readiness off, finish what waits, end the threads."""
         self._draining = True
-        await asyncio.gather(*(predictor.stop() for predictor in self._predictors.values()))
+        await asyncio.gather(
+            *(predictor.stop() for predictor in self._predictors.values()),
+            *(explainer.stop() for explainer in self._explainers.values()),
+        )
         self._decoders.shutdown(wait=False)
+        self._drawers.shutdown(wait=False)
 
     @property
     def default(self) -> str | None:
@@ -54,6 +62,13 @@ class Catalogue:
         if (bundle.name, bundle.version) not in self._predictors:
             raise NotReady(f"{bundle.name} version {bundle.version} does not serve; its entry in /models says why")
         return self._predictors[bundle.name, bundle.version]
+
+    def explainer(self, name: str | None = None, version: int | None = None) -> Explainer:
+        """The explainer meant by a request; raises as `predictor` does, or `NotExplainable`."""
+        card = self.predictor(name, version).card
+        if (card.name, card.version) not in self._explainers:
+            raise NotExplainable(f"{card.name} version {card.version} has no explain.onnx")
+        return self._explainers[card.name, card.version]
 
     def state(self, bundle: Bundle) -> str:
         """`ready`, `failed` (never opened) or `stopped` (its worker is gone)."""
@@ -76,3 +91,10 @@ class Catalogue:
         except (NotReady, UnknownModel) as error:
             return str(error)
         return None
+
+    async def _start_explainer(self, bundle: Bundle) -> None:
+        if bundle.card and bundle.explain_session:
+            drawers, settings = self._drawers, self._settings
+            explainer = Explainer(bundle.card, bundle.explain_session, drawers, settings, self._metrics)
+            await explainer.start()
+            self._explainers[bundle.name, bundle.version] = explainer

@@ -10,10 +10,13 @@ ServiceError                  500  a fault of ours
 │   ├── ImageTooSmall         422  fewer pixels than an answer can rest on
 │   ├── ImageTooLarge         422  more pixels than the limit, told from the header
 │   ├── SeveralFrames         422  an animation or a stack: which slice is meant?
-│   └── BlankImage            422  one grey level throughout
+│   ├── BlankImage            422  one grey level throughout
+│   ├── NotOffered            422  a target, method, layer or colour map that is not there
+│   └── SeveralOverlays       422  one PNG cannot show the maps of all classes
 ├── BodyTooLarge              413  more bytes than the limit
 ├── NotAnImage                415  magic bytes of none of the accepted formats
 ├── UnknownModel              404  no such model or version here
+├── NotExplainable            409  the bundle has no explain.onnx
 ├── Unavailable               503  try again later, Retry-After says when
 │   ├── Overloaded            503  the queue is full
 │   ├── NotReady              503  the model is loading, failed or is going away
@@ -109,6 +112,18 @@ class BlankImage(BadInput):
     title = "The picture is blank"
 
 
+class NotOffered(BadInput):
+    """A target, method, layer or colour map that is not there; `offered` lists what is."""
+
+    title = "No such target, method, layer or colour map"
+
+
+class SeveralOverlays(BadInput):
+    """One PNG cannot show the maps of all classes."""
+
+    title = "One picture cannot show the maps of all classes"
+
+
 class BodyTooLarge(ServiceError):
     """More bytes than the limit."""
 
@@ -133,6 +148,13 @@ class UnknownModel(ServiceError):
 
     status = 404
     title = "No such model or version"
+
+
+class NotExplainable(ServiceError):
+    """The bundle has no `explain.onnx`; it predicts all the same."""
+
+    status = 409
+    title = "The model predicts but cannot explain"
 
 
 class Unavailable(ServiceError):

@@ -37,6 +37,14 @@ class Metrics:
         self.queue_depth = Gauge(
             "neurotriage_queue_depth", "Slices waiting.", ("model", "version"), registry=self.registry
         )
+        self.explain_seconds = Histogram(
+            "neurotriage_explain_seconds", "From a picture's last byte to its maps.", ("model", "version", "method"),
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.explain_queue_depth = Gauge(
+            "neurotriage_explain_queue_depth", "Maps waiting for their run.", ("model", "version"),
+            registry=self.registry,
+        )  # fmt: skip
         self.model_ready = Gauge(
             "neurotriage_model_ready", "1 where the version serves, on the named execution provider.",
             ("model", "version", "provider"), registry=self.registry,

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice, preprocess
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
@@ -37,6 +37,17 @@ class Prediction:
     tumor_probability: float
     batch_size: int
     timing: Timing
+
+
+def prediction_of(probs: Probabilities, names: Sequence[str], batch_size: int, timing: Timing) -> Prediction:
+    """The answer that the probabilities of the classes `names` amount to."""
+    return Prediction(
+        label=names[int(probs.argmax())],
+        probabilities=dict(zip(names, probs.tolist(), strict=True)),
+        tumor_probability=float(tumor_probability(probs, names)),
+        batch_size=batch_size,
+        timing=timing,
+    )
 
 
 class Predictor:
@@ -128,17 +139,7 @@ class Predictor:
         decoded = time.perf_counter()
         answer = await self._batcher.submit(pixels, deadline - (decoded - started))
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
-        return self._prediction(answer, timing)
-
-    def _prediction(self, answer: Answer[Probabilities], timing: Timing) -> Prediction:
-        names = self.card.class_names
-        return Prediction(
-            label=names[int(answer.result.argmax())],
-            probabilities=dict(zip(names, answer.result.tolist(), strict=True)),
-            tumor_probability=float(tumor_probability(answer.result, names)),
-            batch_size=answer.batch_size,
-            timing=timing,
-        )
+        return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 
     def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
         return list(probabilities(self._session.run(slices), self.card.temperature))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.card import Card
 from service.errors import ServiceError
+from service.overlay import DEFAULT_COLORMAP
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -40,6 +41,72 @@ class Prediction(BaseModel):
     tumor_probability: float = Field(description="Summed probability of the tumour classes.", examples=[0.99])
     batch_size: int = Field(description="Slices that shared the run.")
     timing_ms: TimingMs
+
+
+class ExplainQuery(BaseModel):
+    """What `/explain` may be asked; a name that is not here is refused, since it would be taken for the default."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    target: str | None = Field(
+        None, description="Class to explain; `all` for one map a class; the predicted one where none is given."
+    )
+    targets: Literal["all"] | None = Field(None, description="The same as `target=all`.")
+    method: str | None = Field(
+        None, description="gradcam, gradcampp, hirescam, layercam or eigencam; the card's first where none is given."
+    )
+    layer: str | None = Field(None, description="One of the card's layers; its default where none is given.")
+    colormap: str = Field(DEFAULT_COLORMAP, description="viridis, magma, turbo or jet; the first two are even.")
+    alpha: float = Field(0.5, ge=0, le=1, description="How much of the picture the highest place covers.")
+    model: str | None = Field(None, description="Model name; the default model where none is given.")
+    version: int | None = Field(None, ge=1, description="Model version; the highest that serves where none is given.")
+
+
+class PointView(BaseModel):
+    """A pixel of the upright picture."""
+
+    x: int
+    y: int
+
+
+class BoxView(BaseModel):
+    """Pixels of the upright picture from (left, top) up to, and without, (right, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class ExplanationView(BaseModel):
+    """Where the network found evidence for one class. A map is no segmentation: it outlines nothing."""
+
+    target: str = Field(description="The class explained.", examples=["glioma"])
+    method: str = Field(examples=["gradcam"])
+    layer: str = Field(description="The layer of the network that the map is drawn from.", examples=["features.16"])
+    evidence: bool = Field(description="False where no place in the picture speaks for the class; all else is empty.")
+    heatmap: list[list[float]] = Field(
+        description="Rows of numbers from 0 to 1, one a pixel of the upright picture; 1 is the map's highest value.",
+        examples=[[[0.0, 0.125], [0.5, 1.0]]],
+    )
+    peak: PointView | None = Field(description="The highest pixel.", examples=[{"x": 311, "y": 140}])
+    box: BoxView | None = Field(
+        description="The smallest box around every pixel of at least half the highest value.",
+        examples=[{"left": 290, "top": 118, "right": 340, "bottom": 165}],
+    )
+    overlay_png: str = Field(description="The heatmap over the grey picture, of its size: PNG in base64.")
+
+
+class ExplainedPrediction(Prediction):
+    """The prediction and the map of one class."""
+
+    explanation: ExplanationView
+
+
+class FullyExplainedPrediction(Prediction):
+    """The prediction and a map a class, in the card's order."""
+
+    explanations: list[ExplanationView]
 
 
 class Problem(BaseModel):

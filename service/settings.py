@@ -46,6 +46,19 @@ class Settings(BaseSettings):
         description="Longest time from decoding to answer. Short gives 504 under load; long keeps callers waiting.",
     )
 
+    explain_batch_size: PositiveInt = Field(
+        4, description="Maps in one explain run. Small lets predictions in between on a GPU; large is quicker for all."
+    )
+    explain_max_pictures: PositiveInt = Field(
+        16, description="Pictures explained or waiting for it, a model. Small refuses early; large holds more memory."
+    )
+    explain_threads: PositiveInt = Field(
+        1, description="Threads that decode and draw for `/explain`; each more takes a core's time from `/predict`."
+    )
+    explain_max_pixels: PositiveInt = Field(
+        4_000_000, description="Most pixels of an explained picture; each costs 6 bytes of JSON a map."
+    )
+
     max_body_bytes: PositiveInt = Field(
         20_000_000, description="Largest body of one picture. Large lets a caller hold more memory."
     )

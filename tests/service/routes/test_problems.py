@@ -59,7 +59,7 @@ def test_a_bad_parameter_is_not_repeated_in_the_answer(client: TestClient) -> No
 def test_the_openapi_document_names_every_route_with_its_problems(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
-        "/predict", "/predict/batch", "/models", "/models/{name}", "/models/{name}/versions/{version}",
+        "/predict", "/predict/batch", "/explain", "/models", "/models/{name}", "/models/{name}/versions/{version}",
         "/livez", "/readyz", "/metrics",
     }  # fmt: skip
     body = paths["/predict"]["post"]

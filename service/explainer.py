@@ -1,0 +1,123 @@
+"""One model, from picture to explained answer, on a lane of its own below `/predict`."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from service.batcher import Answer, Batcher
+from service.contract.card import Card
+from service.contract.probabilities import probabilities
+from service.errors import DeadlineExceeded, InferenceFailed, Overloaded
+from service.explain_session import PREDICTED, ExplainSession, Gradients, Question
+from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
+from service.metrics import Metrics
+from service.predictor import Prediction, Timing, prediction_of
+from service.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The prediction, and an explanation a target."""
+
+    prediction: Prediction
+    explanations: list[Explanation]
+
+
+class Explainer:
+    """Decodes and draws in `threads`, batches before `session`; both are its own, so that predictions keep theirs.
+
+    A permit is taken before a picture is decoded, and the queue has room for every picture that holds one.
+    """
+
+    def __init__(
+        self, card: Card, session: ExplainSession, threads: Executor, settings: Settings, metrics: Metrics
+    ) -> None:
+        self.card = card
+        self.offer = session.offer
+        self._threads = threads
+        self._settings = settings
+        self._metrics = metrics
+        self._labels = {"model": card.name, "version": str(card.version)}
+        self._admitted = 0
+        self._together = session.plan.max_batch_size
+        self._batcher: Batcher[Question, Gradients] = Batcher(
+            session.explain,
+            lanes=session.plan.lanes,
+            max_batch_size=self._together,
+            max_queue_size=settings.explain_max_pictures * self._together,
+        )
+        metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
+
+    async def start(self) -> None:
+        """Start the lane."""
+        await self._batcher.start()
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the lane."""
+        await self._batcher.stop()
+
+    async def explain(self, content: bytes, wish: Wish) -> Explained:
+        """The answer to the picture in `content` and the maps wished for; raises a `ServiceError` that says why not."""
+        check_wish(wish, self.card.class_names, self.offer)
+        deadline = self._settings.deadline_ms / 1000
+        try:
+            with self._permit():
+                async with asyncio.timeout(deadline):
+                    explained = await self._explain(content, wish, deadline)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {self._settings.deadline_ms:.0f} ms") from None
+        seconds = self._metrics.explain_seconds.labels(**self._labels, method=wish.method)
+        seconds.observe(explained.prediction.timing.total)
+        return explained
+
+    async def _explain(self, content: bytes, wish: Wish, deadline: float) -> Explained:
+        started = time.perf_counter()
+        seen = await self._in_thread(self._see, content)
+        decoded = time.perf_counter()
+        targets = wish.targets(self.card.class_names)
+        answers = await self._ask([Question(seen.pixels, target, wish.layer) for target in targets], deadline)
+        try:
+            probs = probabilities(answers[0].result.logits, self.card.temperature)
+            names = [self.card.class_names[probs.argmax() if target == PREDICTED else target] for target in targets]
+            drawn = [
+                await self._in_thread(draw, seen, answer.result, name, wish)
+                for answer, name in zip(answers, names, strict=True)
+            ]
+        except ValueError as error:
+            raise InferenceFailed from error
+        queue, run = answers[0].queue_seconds, answers[0].run_seconds
+        timing = Timing(decoded - started, queue, run, time.perf_counter() - started)
+        return Explained(prediction_of(probs, self.card.class_names, answers[0].batch_size, timing), drawn)
+
+    async def _ask(self, questions: Sequence[Question], deadline: float) -> list[Answer[Gradients]]:
+        """An answer a question, in order; never more of one picture in the queue than a batch."""
+        answers: list[Answer[Gradients]] = []
+        for start in range(0, len(questions), self._together):
+            together = questions[start : start + self._together]
+            answers += await asyncio.gather(*(self._batcher.submit(question, deadline) for question in together))
+        return answers
+
+    def _see(self, content: bytes) -> Seen:
+        limit = min(self._settings.max_pixels, self._settings.explain_max_pixels)
+        return see(content, self.card.input, limit, self._settings.min_side)
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    @contextmanager
+    def _permit(self) -> Iterator[None]:
+        most = self._settings.explain_max_pictures
+        if self._admitted >= most:
+            raise Overloaded(f"{most} pictures are being explained already")
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
