@@ -255,7 +255,7 @@ def test_callers_that_come_and_go_at_random_never_get_anothers_answer() -> None:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             assert not [each for each in outcomes if isinstance(each, Exception)]
-            assert sum(each is True for each in outcomes) > 100
+            assert sum(each is True for each in outcomes) > 10
             assert (await batcher.submit(7, LONG)).result == 14
             assert batcher.depth == 0
 
