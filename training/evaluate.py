@@ -85,7 +85,7 @@ def _report(
         seed=seed,
         class_names=names,
         figures={name: interval for name, interval in figures.items() if "/" not in name},
-        per_class=measure.by_class(figures, matrix, names),
+        per_class=measure.by_class(figures, known.slices.rows, names),
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         baselines=trivial,
         sources=measure.by_source(predictions, seed, resamples),

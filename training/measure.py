@@ -10,7 +10,7 @@ from service.contract.probabilities import NO_TUMOR, Probabilities, probabilitie
 from training import scores
 from training.data.index import Row
 from training.data.slices import Slices
-from training.intervals import Chosen, Interval, intervals
+from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Baseline, ClassFigures, Source
 
 
@@ -65,16 +65,17 @@ def known_figures(known: Predictions, seed: int, resamples: int) -> dict[str, In
     return intervals(figures, known.slices.rows, seed, resamples)
 
 
-def by_class(figures: dict[str, Interval], matrix: scores.Ints, names: Sequence[str]) -> dict[str, ClassFigures]:
+def by_class(figures: dict[str, Interval], rows: Sequence[Row], names: Sequence[str]) -> dict[str, ClassFigures]:
     """The figures that belong to one class each."""
+    support, groups = count(rows)
     return {
         name: ClassFigures(
-            precision=figures[f"precision/{name}"],
-            recall=figures[f"recall/{name}"],
-            f1=figures[f"f1/{name}"],
-            support=int(support),
+            precision=bounded(figures[f"precision/{name}"], groups[name]),
+            recall=bounded(figures[f"recall/{name}"], groups[name]),
+            f1=bounded(figures[f"f1/{name}"], groups[name]),
+            support=support[name],
         )
-        for name, support in zip(names, matrix.sum(axis=1), strict=True)
+        for name in names
     }
 
 
@@ -125,11 +126,15 @@ def _source(asked: Predictions, seed: int, resamples: int) -> Source:
             "mean_tumor_probability": float(asked.tumor[chosen].mean()),
         }
 
+    groups = len({other.group for other in asked.slices.rows})
+    found = intervals(figures, asked.slices.rows, seed, resamples)
     return Source(
         dataset=row.dataset,
         label=row.label,
         question="sensitivity" if shows_tumor else "specificity",
         slices=len(asked.slices.rows),
-        groups=len({other.group for other in asked.slices.rows}),
-        **intervals(figures, asked.slices.rows, seed, resamples),
+        groups=groups,
+        by_label=bounded(found["by_label"], groups),
+        by_probability=bounded(found["by_probability"], groups),
+        mean_tumor_probability=found["mean_tumor_probability"],
     )

@@ -19,7 +19,8 @@ def notes(data: DataConfig) -> tuple[str, ...]:
     """What a reader of the figures must know beside them."""
     return (
         *(f"{dataset}: {provenance(dataset).fault}" for dataset in data.datasets),
-        "A figure that is 1 on every slice has a bootstrap interval of no width, which is not certainty.",
+        "A rate that is 0 or 1 on every slice has a bootstrap interval of no width, which is not certainty: the exact "
+        "binomial bound over its groups stands there instead (Clopper & Pearson 1934).",
         "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
         "interval or below it.",
     )

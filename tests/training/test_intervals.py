@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.data.index import Row
-from training.intervals import Chosen, intervals, resample
+from training.intervals import Chosen, Interval, bounded, intervals, resample
 
 
 def row(label: str, group: str) -> Row:
@@ -50,3 +50,15 @@ def test_an_interval_of_slices_alone_is_as_wide_as_theory_says() -> None:
     right = np.arange(400) % 4 == 0
     found = intervals(lambda chosen: {"share": float(right[chosen].mean())}, rows, seed=2, resamples=2000)["share"]
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.25 * 0.75 / 400), rel=0.1)
+
+
+@pytest.mark.parametrize(("value", "low", "high"), [(1.0, 0.025 ** (1 / 14), 1.0), (0.0, 0.0, 1 - 0.025 ** (1 / 14))])
+def test_a_rate_that_no_resample_moved_is_not_called_certain(value: float, low: float, high: float) -> None:
+    certain = Interval(value=value, low=value, high=value)
+    found = bounded(certain, 14)
+    assert (found.value, found.low, found.high) == (value, pytest.approx(low), pytest.approx(high))
+
+
+def test_a_rate_that_moved_keeps_its_interval() -> None:
+    moved = Interval(value=1.0, low=0.9, high=1.0)
+    assert bounded(moved, 14) == moved
