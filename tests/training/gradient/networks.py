@@ -15,7 +15,7 @@ from tests.training.gradient.graphs import Array
 KINKS: Mapping[type[nn.Module], tuple[float, ...]] = {nn.ReLU: (0,), nn.ReLU6: (0, 6)}
 """Where an activation's slope jumps: there float32 and float64 may honestly disagree."""
 NEAR = 1e-6
-"""Distance to a kink, as a share of the layer's largest value, that float32 cannot tell from 0."""
+"""Distance to a kink, as a share of the layer's largest value, that float32 cannot tell from 0; 0 itself it can."""
 
 
 class Reference(NamedTuple):
@@ -65,8 +65,9 @@ def refer(network: nn.Module, layer: nn.Module, slices: Array, targets: Array) -
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         flat = inputs[0].detach().flatten(1)
-        for kink in KINKS[type(module)]:
-            steady.logical_and_((flat - kink).abs().amin(1) > NEAR * flat.abs().amax())
+        for kink in KINKS[type(module)] if kept else ():
+            distance = (flat - kink).abs()
+            steady.logical_and_(~((distance > 0) & (distance < NEAR * flat.abs().amax())).any(1))
 
     hooks = [layer.register_forward_hook(keep)]
     hooks += [module.register_forward_pre_hook(watch) for module in network.modules() if type(module) in KINKS]
@@ -77,5 +78,5 @@ def refer(network: nn.Module, layer: nn.Module, slices: Array, targets: Array) -
     for hook in hooks:
         hook.remove()
     assert kept[0].grad is not None
-    arrays = (tensor.detach().numpy() for tensor in (logits, kept[0], kept[0].grad))
-    return Reference(*arrays, steady.numpy())
+    answer, activations, gradients = (tensor.detach().numpy() for tensor in (logits, kept[0], kept[0].grad))
+    return Reference(answer, activations, gradients, steady.numpy())
