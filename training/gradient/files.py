@@ -6,12 +6,12 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from service.contract.card import EXPLAIN_FILE
 from training.errors import GradientError
 from training.gradient.explain import LOGITS, explain_graph
 from training.gradient.forward import Forward
 from training.gradient.layers import default_layers
 
-EXPLAIN_FILE = "explain.onnx"
 SHARED_FROM = 1024
 """Bytes from which a weight is worth a reference; shapes and biases are read faster where they are."""
 ACTIVATIONS = "activations:"

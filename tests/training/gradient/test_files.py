@@ -9,11 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+from service.contract.card import EXPLAIN_FILE
 from tests.training.gradient.graphs import Array
 from training.__main__ import app
 from training.errors import GradientError
 from training.gradient.explain import explain_graph
-from training.gradient.files import EXPLAIN_FILE, find_logits, read_layers, write_explain
+from training.gradient.files import find_logits, read_layers, write_explain
 
 IMAGE = np.random.default_rng(1).normal(size=(3, 2, 6, 6)).astype(np.float32)
 
