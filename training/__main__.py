@@ -15,6 +15,7 @@ from rich.console import Console
 
 from training import line
 from training.errors import TrainingError
+from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.malloc import keep_freed_memory
 
@@ -79,6 +80,9 @@ def whole_line(
 ) -> None:
     """All steps in a row."""
     line.whole(recipe, data, run, published=published, models=models, change=change)
+
+
+app.command()(explainable)
 
 
 def main() -> None:

@@ -5,7 +5,10 @@ TrainingError
 ├── DataError       pictures or their index are missing, changed, or carry an unknown label
 ├── OrderError      a step was asked for before the one whose file it reads
 ├── ParityError     the exported graph does not answer as the network does
-└── RegisterError   the run may not become a version of a model
+├── RegisterError   the run may not become a version of a model
+└── GradientError   the graph cannot be explained
+    ├── NoRule        an operator on the gradient's way, or the form it takes there, has no rule
+    └── UnknownLayer  the graph has no layer of this name
 """
 
 from pathlib import Path
@@ -33,6 +36,18 @@ class ParityError(TrainingError):
 
 class RegisterError(TrainingError):
     """The run may not become a version of a model."""
+
+
+class GradientError(TrainingError):
+    """The graph cannot be explained."""
+
+
+class NoRule(GradientError):
+    """An operator on the gradient's way, or the form it takes there, has no rule."""
+
+
+class UnknownLayer(GradientError):
+    """The graph has no layer of this name."""
 
 
 def made_by(step: str, path: Path) -> Path:
