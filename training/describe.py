@@ -7,10 +7,24 @@ from pathlib import Path
 
 import onnxruntime
 
-from service.contract.card import MODEL_FILE, Card, ClassMetrics, Data, Estimate, Metrics, Outputs, Training
+from service.contract.cam import METHODS
+from service.contract.card import (
+    EXPLAIN_FILE,
+    MODEL_FILE,
+    Card,
+    ClassMetrics,
+    Data,
+    Estimate,
+    Explain,
+    Metrics,
+    Outputs,
+    Training,
+)
 from training.config import Recipe
 from training.data.index import sha256_of
+from training.explainable import LAST
 from training.export import opset_of
+from training.gradient.files import read_layers
 from training.index import INDEX
 from training.intervals import Interval
 from training.limitations import INTENDED_USE, limitations
@@ -30,6 +44,7 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
         class_names=recipe.class_names,
         input=input_spec(recipe),
         outputs=Outputs(embedding="embedding"),
+        explain=Explain(layers=read_layers(bundle / EXPLAIN_FILE), default_layer=LAST, methods=tuple(METHODS)),
         temperature=report.measured.temperature,
         files={path.name: sha256_of(path) for path in bundle.iterdir()},
         data=_data(recipe, report, run),

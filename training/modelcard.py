@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from service.contract.card import Card
+from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.provenance import provenance
 from training.intervals import Interval
@@ -98,8 +99,10 @@ def _sources(report: Report) -> str:
 
 def _made(card: Card, report: Report) -> str:
     versions = ", ".join(f"{library} {version}" for library, version in card.training.versions.items())
+    recipe = Recipe.model_validate(card.training.recipe)
+    taught = "classes and tumour outlines" if recipe.optimizer.outline_weight else "classes"
     return (
-        f"{card.architecture} from `{card.training.weights}`, seed {card.training.seed}, ONNX opset "
+        f"{card.architecture} from `{card.training.weights}`, taught {taught}, seed {card.training.seed}, ONNX opset "
         f"{card.training.opset}, commit `{card.training.commit}`, index sha256 `{card.data.index_sha256}`, graph "
         f"sha256 `{report.measured.sha256}`; {versions}. The recipe in effect is `training.recipe` in `card.json`.\n\n"
         "To retrain:\n\n"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from service.contract.card import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
+from service.contract.card import CARD_FILE, EXPLAIN_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
 from training.calibrate import read_temperature
 from training.config import read_recipe
 from training.confusion import CONFUSION
 from training.data.index import sha256_of
 from training.describe import describe
 from training.errors import RegisterError, made_by
+from training.explainable import explained_logits
 from training.export import read_graph
 from training.golden import write_golden
 from training.graph import Graph
@@ -21,6 +22,8 @@ from training.report import Report
 from training.train import RECIPE, input_spec
 
 GOLDEN_TOLERANCE = 1e-4
+COPIED = {MODEL_FILE: "export", EXPLAIN_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
+"""What a bundle takes over from its run as it is, and the step that makes it."""
 
 
 def register(run: Path, models: Path, change: str) -> Path:
@@ -37,8 +40,8 @@ def register(run: Path, models: Path, change: str) -> Path:
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
         bundle = Path(room) / recipe.name / str(version)
         bundle.mkdir(parents=True)
-        for name in (MODEL_FILE, REPORT_FILE, CONFUSION):
-            shutil.copyfile(run / name, bundle / name)
+        for name, step in COPIED.items():
+            shutil.copyfile(made_by(step, run / name), bundle / name)
         write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
         card = describe(recipe, report, run=run, bundle=bundle, version=version, change=change)
         (bundle / MODEL_CARD).write_text(render(card, report))
@@ -63,10 +66,14 @@ def verify(bundle: Path) -> None:
     if sums(bundle) != card.files:
         raise RegisterError(f"the files of {bundle} are not those its card lists")
     with np.load(bundle / GOLDEN_FILE) as golden:
-        answer = Graph(bundle / MODEL_FILE)(golden["images"], batch_size=len(golden["images"])).logits
-        difference = float(np.abs(answer - golden["logits"]).max() / np.abs(golden["logits"]).max())
-    if not difference <= GOLDEN_TOLERANCE:
-        raise RegisterError(f"the golden answers of {bundle} differ by {difference:.2e} of their scale")
+        images, wanted = golden["images"], golden["logits"]
+    for name, answer in (
+        (MODEL_FILE, Graph(bundle / MODEL_FILE)(images, batch_size=len(images)).logits),
+        (EXPLAIN_FILE, explained_logits(bundle / EXPLAIN_FILE, images)),
+    ):
+        difference = float(np.abs(answer - wanted).max() / np.abs(wanted).max())
+        if not difference <= GOLDEN_TOLERANCE:
+            raise RegisterError(f"the golden answers of {bundle / name} differ by {difference:.2e} of their scale")
 
 
 def sums(bundle: Path) -> dict[str, str]:

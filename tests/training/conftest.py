@@ -43,8 +43,8 @@ def recipe() -> Recipe:
         name="tiny",
         architecture="test_efficientnet",
         class_names=("glioma", "meningioma", "no_tumor", "pituitary"),
-        size=32,
-        stages=(Stage(size=24, epochs=1), Stage(size=32, epochs=1)),
+        size=64,
+        stages=(Stage(size=24, epochs=1), Stage(size=64, epochs=1)),
         seed=7,
         data=DataConfig(
             datasets=("drawn",),

@@ -14,7 +14,7 @@ from training.graph import Graph
 from training.networks.classifier import Classifier
 from training.train import load_best
 
-SLICES = np.random.default_rng(1).integers(0, 256, (8, 32, 32), dtype=np.uint8)
+SLICES = np.random.default_rng(1).integers(0, 256, (8, 64, 64), dtype=np.uint8)
 
 
 @pytest.fixture

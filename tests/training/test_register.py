@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.contract.card import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
+from service.contract.card import CARD_FILE, EXPLAIN_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
 from training import register as register_step
 from training.data.index import sha256_of
 from training.errors import OrderError, RegisterError
@@ -26,7 +26,7 @@ def test_a_bundle_holds_everything_and_its_card_lists_it(bundle: Path) -> None:
     card = read_card(bundle)
     assert bundle.parts[-2:] == ("tiny", "1")
     assert {path.name for path in bundle.iterdir()} == {*card.files, CARD_FILE}
-    assert {MODEL_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
+    assert {MODEL_FILE, EXPLAIN_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
     assert all(sha256_of(bundle / name) == digest for name, digest in card.files.items())
 
 
@@ -41,7 +41,7 @@ def test_a_card_says_how_the_network_came_to_be(bundle: Path) -> None:
 
 def test_golden_answers_are_those_of_drawn_heads(bundle: Path) -> None:
     with np.load(bundle / GOLDEN_FILE) as golden:
-        assert (golden["images"].shape, golden["images"].dtype) == ((8, 32, 32), np.uint8)
+        assert (golden["images"].shape, golden["images"].dtype) == ((8, 64, 64), np.uint8)
         assert (golden["logits"].shape, golden["logits"].dtype) == ((8, 4), np.float32)
 
 
@@ -74,7 +74,7 @@ def test_a_version_that_appears_meanwhile_is_not_touched(
 
 def test_a_failure_leaves_no_version_behind(run: Path, tmp_path: Path) -> None:
     (run / "confusion.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OrderError):
         register(run, tmp_path / "models", "Never.")
     assert list((tmp_path / "models" / "tiny").iterdir()) == []
 

@@ -14,7 +14,11 @@ from training.gradient.tape import Tape
 LOGITS = "logits"
 
 
-def explain_graph(model: onnx.ModelProto, layers: Sequence[str], logits: str = LOGITS) -> onnx.ModelProto:
+Layers = Sequence[str] | Mapping[str, str]
+"""Layers under their own names, or under names of the caller's choice."""
+
+
+def explain_graph(model: onnx.ModelProto, layers: Layers, logits: str = LOGITS) -> onnx.ModelProto:
     """The graph that also gives, a layer L, `activations:L` and `gradients:L`, both shaped as the layer's output.
 
     Inputs: those of `model` and `target`, int64 (N,), the class whose logit is differentiated; -1 is the predicted
@@ -24,7 +28,8 @@ def explain_graph(model: onnx.ModelProto, layers: Sequence[str], logits: str = L
     element_type = forward.element_type(logits)
     if element_type == TensorProto.UNDEFINED:
         raise GradientError(f"the graph has no {logits!r}; its outputs are {', '.join(forward.outputs)}")
-    tensors = {layer: find_layer(forward, layer, logits) for layer in layers}
+    named = layers if isinstance(layers, Mapping) else {layer: layer for layer in layers}
+    tensors = {name: find_layer(forward, layer, logits) for name, layer in named.items()}
     tape = Tape(forward, element_type)
     way = find_way(forward, tuple(tensors.values()), logits)
     gradients = differentiate(forward, tape, way, logits)

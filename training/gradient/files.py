@@ -1,6 +1,5 @@
 """`explain.onnx` beside `model.onnx`: small, since it reads its weights out of the other file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -8,7 +7,7 @@ from onnx import TensorProto
 
 from service.contract.card import EXPLAIN_FILE
 from training.errors import GradientError
-from training.gradient.explain import LOGITS, explain_graph
+from training.gradient.explain import LOGITS, Layers, explain_graph
 from training.gradient.forward import Forward
 from training.gradient.layers import default_layers
 
@@ -17,7 +16,7 @@ SHARED_FROM = 1024
 ACTIVATIONS = "activations:"
 
 
-def write_explain(model_path: Path, layers: Sequence[str] = (), target: Path | None = None) -> Path:
+def write_explain(model_path: Path, layers: Layers = (), target: Path | None = None) -> Path:
     """Write the explain graph of `layers`, by default those of `default_layers`, whole or not at all.
 
     It goes beside the model, and both belong together from then on. Elsewhere it holds its own weights.
@@ -25,7 +24,7 @@ def write_explain(model_path: Path, layers: Sequence[str] = (), target: Path | N
     target = target or model_path.with_name(EXPLAIN_FILE)
     model = onnx.load(model_path)
     logits = find_logits(model)
-    explain = explain_graph(model, tuple(layers) or default_layers(Forward(model), logits), logits)
+    explain = explain_graph(model, layers or default_layers(Forward(model), logits), logits)
     if target.parent.resolve() == model_path.parent.resolve():
         share_weights(explain, model_path)
     partial = target.with_suffix(".partial")
