@@ -63,9 +63,17 @@ def evaluate(data: Data, run: Run, resamples: Resamples = RESAMPLES) -> None:
 
 
 @app.command()
-def register(run: Run, change: Change, models: Models = Path("models")) -> None:
+def register(
+    run: Run,
+    change: Change,
+    models: Models = Path("models"),
+    *,
+    explain: Annotated[
+        bool, typer.Option(help="Offer /explain, for maps that were found to point at tumours.")
+    ] = False,
+) -> None:
     """Put the run's result into the model repository as its next version."""
-    line.register(run, change, models)
+    line.register(run, change, models, explain=explain)
 
 
 @app.command("line")

@@ -44,7 +44,7 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
         class_names=recipe.class_names,
         input=input_spec(recipe),
         outputs=Outputs(embedding="embedding"),
-        explain=Explain(layers=read_layers(bundle / EXPLAIN_FILE), default_layer=LAST, methods=tuple(METHODS)),
+        explain=_explain(bundle / EXPLAIN_FILE),
         temperature=report.measured.temperature,
         files={path.name: sha256_of(path) for path in bundle.iterdir()},
         data=_data(recipe, report, run),
@@ -64,6 +64,12 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-uncommitted" if changed else head
+
+
+def _explain(path: Path) -> Explain | None:
+    if not path.exists():
+        return None
+    return Explain(layers=read_layers(path), default_layer=LAST, methods=tuple(METHODS))
 
 
 def _data(recipe: Recipe, report: Report, run: Path) -> Data:

@@ -50,9 +50,9 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> None:
     _say_figures(report)
 
 
-def register(run: Path, change: str, models: Path) -> None:
+def register(run: Path, change: str, models: Path, *, explain: bool = False) -> None:
     """Register, and say under which version."""
-    say(f"register → {register_step.register(run, models, change)}")
+    say(f"register → {register_step.register(run, models, change, explain=explain)}")
 
 
 def whole(recipe: Path, data: Path, run: Path, *, published: Path | None, models: Path, change: str | None) -> None:

@@ -22,13 +22,14 @@ from training.report import Report
 from training.train import RECIPE, input_spec
 
 GOLDEN_TOLERANCE = 1e-4
-COPIED = {MODEL_FILE: "export", EXPLAIN_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
+COPIED = {MODEL_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
 """What a bundle takes over from its run as it is, and the step that makes it."""
 
 
-def register(run: Path, models: Path, change: str) -> Path:
+def register(run: Path, models: Path, change: str, *, explain: bool = False) -> Path:
     """Write `models/<name>/<n+1>/` from the run, verify it, and return it; `change` says why the version exists.
 
+    `explain` takes the explain graph along, for a network whose maps were looked at and found to point at tumours.
     Raises `OrderError` or `RegisterError` where graph, temperature and report are not all of the run's best checkpoint.
     The folder appears whole or not at all.
     """
@@ -40,7 +41,7 @@ def register(run: Path, models: Path, change: str) -> Path:
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
         bundle = Path(room) / recipe.name / str(version)
         bundle.mkdir(parents=True)
-        for name, step in COPIED.items():
+        for name, step in (COPIED | ({EXPLAIN_FILE: "export"} if explain else {})).items():
             shutil.copyfile(made_by(step, run / name), bundle / name)
         write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
         card = describe(recipe, report, run=run, bundle=bundle, version=version, change=change)
@@ -67,10 +68,10 @@ def verify(bundle: Path) -> None:
         raise RegisterError(f"the files of {bundle} are not those its card lists")
     with np.load(bundle / GOLDEN_FILE) as golden:
         images, wanted = golden["images"], golden["logits"]
-    for name, answer in (
-        (MODEL_FILE, Graph(bundle / MODEL_FILE)(images, batch_size=len(images)).logits),
-        (EXPLAIN_FILE, explained_logits(bundle / EXPLAIN_FILE, images)),
-    ):
+    answers = {MODEL_FILE: Graph(bundle / MODEL_FILE)(images, batch_size=len(images)).logits}
+    if card.explain:
+        answers[EXPLAIN_FILE] = explained_logits(bundle / EXPLAIN_FILE, images)
+    for name, answer in answers.items():
         difference = float(np.abs(answer - wanted).max() / np.abs(wanted).max())
         if not difference <= GOLDEN_TOLERANCE:
             raise RegisterError(f"the golden answers of {bundle / name} differ by {difference:.2e} of their scale")

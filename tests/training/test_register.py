@@ -26,7 +26,8 @@ def test_a_bundle_holds_everything_and_its_card_lists_it(bundle: Path) -> None:
     card = read_card(bundle)
     assert bundle.parts[-2:] == ("tiny", "1")
     assert {path.name for path in bundle.iterdir()} == {*card.files, CARD_FILE}
-    assert {MODEL_FILE, EXPLAIN_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
+    assert {MODEL_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
+    assert card.explain is None
     assert all(sha256_of(bundle / name) == digest for name, digest in card.files.items())
 
 
@@ -51,6 +52,13 @@ def test_the_model_card_shows_figures_and_says_what_it_is_not(bundle: Path) -> N
     assert "never a diagnosis" in text
     assert f"| accuracy | {card.metrics.accuracy.value:.4f} [" in text
     assert all(f"* {sentence}" in text for sentence in card.limitations)
+
+
+def test_explanations_are_offered_only_where_they_are_asked_for(run: Path, tmp_path: Path) -> None:
+    card = read_card(register(run, tmp_path / "models", "To explain.", explain=True))
+    assert EXPLAIN_FILE in card.files
+    assert card.explain is not None
+    assert (card.explain.layers, card.explain.default_layer) == (("last", "finer"), "last")
 
 
 def test_a_version_is_never_overwritten(bundle: Path, run: Path, tmp_path: Path) -> None:
