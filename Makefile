@@ -1,13 +1,11 @@
 # Every target sets up what it needs and starts at once when that is done already.
 PYTHON ?= python3
 BIN := .venv/bin
-HOST ?= 127.0.0.1
-PORT ?= 8000
 
 .PHONY: serve test lint install
 
 serve: .venv/serve.stamp
-	$(BIN)/python -m service --host $(HOST) --port $(PORT)
+	$(BIN)/python -m service
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest

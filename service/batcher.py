@@ -131,9 +131,18 @@ class Batcher(Generic[Payload, Result]):
                 await self._arrived.wait_for(lambda: self._queue or self._stopping)
                 while self._queue and (wait := self._time_to_fill()) > 0:
                     await self._wait_for_arrival(wait)
-                batch = [self._queue.popleft() for _ in range(min(self._max_batch_size, len(self._queue)))]
-                if batch or self._stopping:
+                batch = self._take()
+                if batch or (self._stopping and not self._queue):
                     return batch
+
+    def _take(self) -> list[_Entry[Payload, Result]]:
+        """The oldest entries that somebody still waits for, at most a batch."""
+        batch: list[_Entry[Payload, Result]] = []
+        while self._queue and len(batch) < self._max_batch_size:
+            entry = self._queue.popleft()
+            if not entry.future.done():
+                batch.append(entry)
+        return batch
 
     def _time_to_fill(self) -> float:
         """Seconds that the head of the queue may still wait for company."""
@@ -173,8 +182,7 @@ class Batcher(Generic[Payload, Result]):
                 entry.future.set_exception(error)
 
     def _lane_ended(self, _: asyncio.Task[None]) -> None:
-        """A lane that ends before `stop` has died: nobody may wait for it."""
-        if self._stopping:
-            return
-        self._fail(self._queue, WorkerDied)
-        self._queue.clear()
+        """A lane that ends before `stop` has died, and the last one leaves nobody: none may wait for it."""
+        if not self._stopping or all(task.done() for task in self._tasks):
+            self._fail(self._queue, WorkerDied)
+            self._queue.clear()

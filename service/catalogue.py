@@ -23,7 +23,6 @@ class Catalogue:
         self._decoders = ThreadPoolExecutor(settings.decode_threads or usable_cpus(), thread_name_prefix="decode")
         self._explainers: dict[tuple[str, int], Explainer] = {}
         self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain")
-        self._draining = False
 
     async def start(self) -> None:
         """Load the repository off the event loop, then start a predictor for each bundle that opened."""
@@ -36,8 +35,7 @@ class Catalogue:
                 await self._start_explainer(bundle)
 
     async def stop(self) -> None:
-        """Turn readiness off, finish what waits, end the threads."""
-        self._draining = True
+        """Finish what waits, end the threads."""
         await asyncio.gather(
             *(predictor.stop() for predictor in self._predictors.values()),
             *(explainer.stop() for explainer in self._explainers.values()),
@@ -47,8 +45,9 @@ class Catalogue:
 
     @property
     def default(self) -> str | None:
-        """The model that answers when none is named: the settings' choice, else the first name."""
-        return self._settings.default_model or next(iter(self.repository.names), None)
+        """The model that answers when none is named: the settings' choice, else the first name that serves."""
+        serving = [bundle.name for bundle in self.repository.bundles if bundle.session]
+        return self._settings.default_model or next(iter([*serving, *self.repository.names]), None)
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:
         """The bundle meant by a request's `model` and `version`; raises `UnknownModel`."""
@@ -79,8 +78,6 @@ class Catalogue:
 
     def fault(self) -> str | None:
         """Why the service cannot answer now, or None when it can."""
-        if self._draining:
-            return "draining"
         stopped = [
             f"{name}/{version}" for (name, version), predictor in self._predictors.items() if not predictor.ready
         ]

@@ -1,13 +1,26 @@
 """Bytes to a picture, or a named refusal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from service.errors import EmptyImage, ImageTooLarge, ImageTooSmall, NotAnImage, SeveralFrames, UnreadableImage
+from service.errors import (
+    EmptyImage,
+    ImageTooLarge,
+    ImageTooSmall,
+    NotAnImage,
+    ServiceError,
+    SeveralFrames,
+    UnreadableImage,
+)
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16B", "I;16L", "F"})
 """Pillow modes that the contract's preprocessing reads; any other is converted to RGB first."""
+
+LONGEST_SIDE = 8192
+"""Pixels; a picture is padded to a square, so that a long thin one costs as much as a square one of that side."""
 
 
 def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
@@ -17,17 +30,28 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
     """
     if not content:
         raise EmptyImage
-    picture = _open(content, image_format(content))
-    _check_size(picture, max_pixels, min_side)
-    try:
-        if picture.format != "JPEG" and getattr(picture, "n_frames", 1) > 1:
-            raise SeveralFrames(frames=getattr(picture, "n_frames", None))
+    name = image_format(content)
+    with unreadable_on_failure():
+        picture = Image.open(BytesIO(content), formats=(name,))
+        _check_size(picture, max_pixels, min_side)
+        if picture.format != "JPEG" and _has_second_frame(picture):
+            raise SeveralFrames
         picture.load()
         upright = ImageOps.exif_transpose(picture)
+        upright.info.pop("exif", None)
         return upright if upright.mode in MODES else upright.convert("RGB")
-    except SeveralFrames:
+
+
+@contextmanager
+def unreadable_on_failure() -> Iterator[None]:
+    """Name whatever Pillow trips over: its parsers raise nearly every kind of exception on broken bytes."""
+    try:
+        yield
+    except ServiceError:
         raise
-    except Exception as error:  # Pillow's parsers raise whatever they trip over
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge from error
+    except Exception as error:
         raise UnreadableImage from error
 
 
@@ -46,18 +70,21 @@ def image_format(content: bytes) -> str:
     raise NotAnImage
 
 
-def _open(content: bytes, name: str) -> Image.Image:
+def _has_second_frame(picture: Image.Image) -> bool:
+    """Looks one frame ahead and no further: counting the pages of a long TIFF takes half a minute."""
     try:
-        return Image.open(BytesIO(content), formats=(name,))
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge from error
-    except Exception as error:
-        raise UnreadableImage from error
+        picture.seek(1)
+    except EOFError:
+        return False
+    picture.seek(0)
+    return True
 
 
 def _check_size(picture: Image.Image, max_pixels: int, min_side: int) -> None:
     width, height = picture.size
     if width * height > max_pixels:
         raise ImageTooLarge(f"{width} x {height} pixels, at most {max_pixels} are taken", limit_pixels=max_pixels)
+    if max(width, height) > LONGEST_SIDE:
+        raise ImageTooLarge(f"{width} x {height} pixels, at most {LONGEST_SIDE} a side are taken")
     if min(width, height) < min_side:
         raise ImageTooSmall(f"{width} x {height} pixels, at least {min_side} a side are needed", limit_side=min_side)

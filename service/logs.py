@@ -45,6 +45,7 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[lines], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
 
 
 class RequestLog:

@@ -7,12 +7,14 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice, preprocess
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
 from service.errors import BlankImage, DeadlineExceeded, Overloaded, ServiceError
-from service.images import decode
+from service.images import decode, unreadable_on_failure
 from service.metrics import Metrics
 from service.session import Plan, Session
 from service.settings import Settings
@@ -107,7 +109,8 @@ class Predictor:
 
     async def predict_each(self, contents: Sequence[bytes]) -> list[Prediction | ServiceError]:
         """An answer or an error for each picture, in order; one picture's error harms no other."""
-        places = asyncio.Semaphore(2 * self.plan.lanes * self.plan.max_batch_size)
+        together = min(2 * self.plan.lanes * self.plan.max_batch_size, self._settings.max_queue_size)
+        places = asyncio.Semaphore(together)
 
         async def predict(content: bytes) -> Prediction | ServiceError:
             async with places:
@@ -115,6 +118,9 @@ class Predictor:
                     return await self.predict(content)
                 except ServiceError as error:
                     return error
+                except Exception:  # noqa: BLE001 - one picture's fault must not take its neighbours' answers
+                    structlog.get_logger().exception("unhandled")
+                    return ServiceError()
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(predict(content)) for content in contents]
@@ -123,7 +129,8 @@ class Predictor:
     def prepare(self, content: bytes) -> Slice:
         """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
         picture = decode(content, self._settings.max_pixels, self._settings.min_side)
-        pixels = preprocess(picture, self.card.input)
+        with unreadable_on_failure():
+            pixels = preprocess(picture, self.card.input)
         if pixels.min() == pixels.max():
             raise BlankImage
         return pixels

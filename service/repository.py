@@ -100,6 +100,8 @@ class Repository:
             return Bundle(name, version, reason=str(error))
         except ProviderUnavailable:
             raise
+        except ValueError as error:
+            return Bundle(name, version, reason=f"cannot serve: {_first_line(error)}")
         except Exception as error:  # noqa: BLE001 - whatever one bundle raises must not stop the others
             return Bundle(name, version, reason=f"cannot be opened: {type(error).__name__}")
         return Bundle(name, version, card, session, explain_session)

@@ -43,10 +43,17 @@ class Prediction(BaseModel):
     timing_ms: TimingMs
 
 
-class ExplainQuery(BaseModel):
-    """What `/explain` may be asked; a name that is not here is refused, since it would be taken for the default."""
+class ModelQuery(BaseModel):
+    """Which model is asked; a name that is not here is refused, since it would be taken for the default."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    model: str | None = Field(None, min_length=1, description="Model name; the default model where none is given.")
+    version: int | None = Field(None, ge=1, description="Model version; the highest that serves where none is given.")
+
+
+class ExplainQuery(ModelQuery):
+    """What `/explain` may be asked besides."""
 
     target: str | None = Field(
         None, description="Class to explain; `all` for one map a class; the predicted one where none is given."
@@ -58,8 +65,6 @@ class ExplainQuery(BaseModel):
     layer: str | None = Field(None, description="One of the card's layers; its default where none is given.")
     colormap: str = Field(DEFAULT_COLORMAP, description="viridis, magma, turbo or jet; the first two are even.")
     alpha: float = Field(0.5, ge=0, le=1, description="How much of the picture the highest place covers.")
-    model: str | None = Field(None, description="Model name; the default model where none is given.")
-    version: int | None = Field(None, ge=1, description="Model version; the highest that serves where none is given.")
 
 
 class PointView(BaseModel):
@@ -142,7 +147,7 @@ class VersionView(BaseModel):
     """One version of a model and whether it serves."""
 
     version: int
-    state: Literal["ready", "failed"]
+    state: Literal["ready", "failed", "stopped"]
     reason: str | None = Field(None, description="Why it does not serve.")
     sha256: str | None = None
     provider: str | None = Field(None, description="The execution provider that really runs it.")

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     )
     max_batch_files: PositiveInt = Field(256, description="Most files of one `/predict/batch`.")
     max_pixels: Annotated[int, Field(gt=0, le=PILLOW_BOMB_LIMIT)] = Field(
-        25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 16 bytes."
+        25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 33 bytes."
     )
     min_side: PositiveInt = Field(32, description="Shortest side in pixels on which an answer may rest.")
     decode_threads: PositiveInt | None = Field(None, description="Pictures decoded at once. None: one a core.")
@@ -76,8 +76,8 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address to listen on. Beyond loopback, put a proxy with access control before."
     )
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
-    drain_seconds: PositiveFloat = Field(
-        20.0, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
+    drain_seconds: PositiveInt = Field(
+        20, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`info` writes a line a request; `warning` only what went wrong."

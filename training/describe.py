@@ -1,11 +1,6 @@
 """The card of a new version: a run's choices and figures in the contract's words."""
 
-import platform
-import subprocess
-from importlib.metadata import version as version_of
 from pathlib import Path
-
-import onnxruntime
 
 from service.contract.cam import METHODS
 from service.contract.card import (
@@ -28,11 +23,9 @@ from training.gradient.files import read_layers
 from training.index import INDEX
 from training.intervals import Interval
 from training.limitations import INTENDED_USE, limitations
+from training.origin import Origin, read_origin
 from training.report import Report
 from training.train import input_spec
-
-LIBRARIES = ("torch", "timm", "numpy", "pillow", "onnx", "onnxscript")
-ROOT = Path(__file__).parents[1]
 
 
 def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version: int, change: str) -> Card:
@@ -49,21 +42,11 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
         files={path.name: sha256_of(path) for path in bundle.iterdir()},
         data=_data(recipe, report, run),
         metrics=_metrics(report),
-        training=_training(recipe, bundle),
+        training=_training(recipe, read_origin(run), bundle),
         intended_use=INTENDED_USE,
         limitations=limitations(report),
         change=change,
     )
-
-
-def commit() -> str:
-    """The git commit of this code, marked where training or contract differ from it; 'unknown' outside git."""
-    try:
-        head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", "training", "service/contract")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{head}-uncommitted" if changed else head
 
 
 def _explain(path: Path) -> Explain | None:
@@ -96,25 +79,16 @@ def _metrics(report: Report) -> Metrics:
     return Metrics(protocol=report.protocol, per_class=per_class, **chosen)
 
 
-def _training(recipe: Recipe, bundle: Path) -> Training:
+def _training(recipe: Recipe, origin: Origin, bundle: Path) -> Training:
     return Training(
-        commit=commit(),
+        commit=origin.commit,
         recipe=recipe.model_dump(mode="json"),
         seed=recipe.seed,
         weights=recipe.weights.name if recipe.weights else "random",
-        versions={
-            "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
-            **{library: version_of(library) for library in LIBRARIES},
-        },
+        versions=origin.versions,
         opset=opset_of(bundle / MODEL_FILE),
     )
 
 
 def _estimate(interval: Interval) -> Estimate:
     return Estimate(value=interval.value, low=interval.low, high=interval.high)
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603, S607
-    return done.stdout.strip()

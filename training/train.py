@@ -25,6 +25,7 @@ from training.errors import RecipeError, made_by
 from training.index import INDEX
 from training.losses import outline_loss, partial_label_loss
 from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
+from training.origin import write_origin
 
 RECIPE = "recipe.json"
 LOG = "log.jsonl"
@@ -40,6 +41,7 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint.seed_everything(recipe.seed)
     (run / RECIPE).write_text(recipe.model_dump_json(indent=2))
+    write_origin(run)
 
     source, held_out = load_splits(recipe, data, run)
     masks = load_masks(source.rows, data, recipe.data.outlines, source_spec(recipe))

@@ -10,8 +10,7 @@ from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
 from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
 
-ModelName = Annotated[str | None, Query(description="Model name; the default model where none is given.")]
-Version = Annotated[int | None, Query(ge=1, description="Model version; the highest that serves where none is given.")]
+ChosenModel = Annotated[schemas.ModelQuery, Query()]
 
 BINARY = {"type": "string", "format": "binary"}
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream")
@@ -46,11 +45,11 @@ def prediction_router(max_bytes: int) -> APIRouter:
         responses={200: {"model": schemas.Prediction}, **problems(400, 404, 413, 415, 422, 500, 503, 504)},
         openapi_extra=ONE_PICTURE,
     )
-    async def predict(request: Request, model: ModelName = None, version: Version = None) -> Response:
+    async def predict(request: Request, query: ChosenModel) -> Response:
         """Classify one slice: multipart field `file`, or the picture itself as the body."""
-        content = await read_picture(request, max_bytes)
-        chosen = catalogue_of(request).predictor(model, version)
+        chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
+        content = await read_picture(request, max_bytes)
         prediction = await while_connected(request, chosen.predict(content))
         request.state.noted["batch_size"] = prediction.batch_size
         return json_response(prediction_view(prediction, chosen.card, request_id_of(request)))
@@ -67,11 +66,11 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
         responses={200: {"model": schemas.BatchAnswer}, **problems(400, 404, 413, 422, 500, 503)},
         openapi_extra=MANY_PICTURES,
     )
-    async def predict_batch(request: Request, model: ModelName = None, version: Version = None) -> Response:
+    async def predict_batch(request: Request, query: ChosenModel) -> Response:
         """Classify many slices: multipart field `files`; one entry a file, in the order sent."""
-        contents = await read_pictures(request, "files", max_bytes, most)
-        chosen = catalogue_of(request).predictor(model, version)
+        chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
+        contents = await read_pictures(request, "files", max_bytes, most)
         outcomes = await while_connected(request, chosen.predict_each(contents))
         request.state.noted["pictures"] = len(outcomes)
         views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]

@@ -1,5 +1,6 @@
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 from service.errors import ServiceError
@@ -36,3 +37,11 @@ def test_every_problem_is_documented() -> None:
 def test_files_stay_small() -> None:
     files = [path for room in ("service", "training") for path in (ROOT / room).rglob("*.py")]
     assert {path.name: n for path in files if (n := len(path.read_text().splitlines())) > 250} == {}
+
+
+def test_every_room_of_the_service_but_the_contract_is_closed_to_training() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    closed = next(each["forbidden_modules"] for each in contracts if each.get("source_modules") == ["training"])
+    folders = [path for path in (ROOT / "service").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    rooms = {f"service.{path.stem}" for path in folders} - {"service.__init__", "service.contract"}
+    assert rooms == set(closed)

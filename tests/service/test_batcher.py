@@ -214,6 +214,22 @@ def test_stopping_finishes_what_waits_and_refuses_what_comes() -> None:
     run(work)
 
 
+def test_a_last_lane_that_dies_while_stopping_leaves_nobody_waiting() -> None:
+    async def work() -> None:
+        gate = Gate()
+        async with started(gate, max_batch_size=1) as batcher:
+            tasks = submit(batcher, 1, 2)
+            await entered(gate)
+            stopping = asyncio.create_task(batcher.stop())
+            await asyncio.sleep(0)
+            next(task for task in asyncio.all_tasks() if task.get_name() == "lane-0").cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            await stopping
+        assert [type(outcome) for outcome in outcomes] == [WorkerDied, WorkerDied]
+
+    run(work)
+
+
 def test_before_its_start_it_refuses() -> None:
     async def work() -> None:
         batcher: Batcher[int, int] = Batcher(Doubler())

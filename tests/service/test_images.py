@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.contract.card import InputSpec
+from service.contract.preprocess import preprocess
 from service.errors import (
     EmptyImage,
     ImageTooLarge,
@@ -87,6 +89,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], type[ServiceError]]] = {
     "a header that lies": (lambda: png_of_size(64, 64), UnreadableImage),
     "pixel bomb": (lambda: png_of_size(60_000, 60_000), ImageTooLarge),
     "over the cap": (lambda: encode(Image.new("L", (1001, 1000))), ImageTooLarge),
+    "long and thin": (lambda: encode(Image.new("L", (20_000, 40))), ImageTooLarge),
     "too small": (lambda: encode(draw(1, 16, 16)), ImageTooSmall),
     "animated WebP": (lambda: frames("WEBP"), SeveralFrames),
     "animated PNG": (lambda: frames("PNG"), SeveralFrames),
@@ -100,6 +103,25 @@ def test_hostile_input_gets_its_name(name: str) -> None:
     content, error = HOSTILE[name]
     with pytest.raises(error):
         decode(content(), LIMIT, min_side=32)
+
+
+def test_a_tiff_of_very_many_pages_is_refused_without_counting_them() -> None:
+    content = bytearray(encode(draw(1, 64, 64), "TIFF"))
+    next_page = 10 + 12 * int.from_bytes(content[8:10], "little")
+    for _ in range(50_000):
+        content[next_page : next_page + 4] = struct.pack("<I", len(content))
+        content += struct.pack("<HHHII", 1, 256, 3, 1, 64)
+        next_page = len(content)
+        content += bytes(4)
+    with pytest.raises((SeveralFrames, UnreadableImage)):
+        decode(bytes(content), LIMIT)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00XX*\x00\x08\x00\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f"])
+def test_broken_exif_costs_neither_the_picture_nor_the_answer(exif: bytes) -> None:
+    picture = decode(encode(draw(1), "JPEG", exif=exif), LIMIT)
+    assert preprocess(picture, InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))).any()
 
 
 def test_a_compressed_text_bomb_does_not_blow_up() -> None:

@@ -1,10 +1,22 @@
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from service.logs import accepted_id, configure
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("sent", ["abc-123", "A.b_c", "x" * 64])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from service.contract.card import read_card
-from service.contract.preprocess import preprocess
+from service.contract.preprocess import Slice, preprocess
 from service.contract.probabilities import probabilities
 from service.errors import BlankImage, DeadlineExceeded, ImageTooLarge, NotAnImage, Overloaded, ServiceError
 from service.metrics import Metrics
@@ -68,6 +68,34 @@ def test_one_bad_picture_harms_no_other(models: Path) -> None:
             outcomes = await predictor.predict_each(contents)
         assert isinstance(outcomes.pop(7), NotAnImage)
         assert [each.label for each in outcomes if not isinstance(each, ServiceError)] == [each.label for each in alone]
+
+    run(work)
+
+
+def test_a_fault_of_ours_in_one_picture_harms_no_other(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = Predictor.prepare
+
+    def fail_on_the_second(self: Predictor, content: bytes) -> Slice:
+        if content == png(2):
+            raise KeyError("a fault of ours")
+        return prepare(self, content)
+
+    async def work() -> None:
+        async with serving(models) as predictor:
+            monkeypatch.setattr(Predictor, "prepare", fail_on_the_second)
+            first, second, third = await predictor.predict_each([png(1), png(2), png(3)])
+        assert type(second) is ServiceError
+        assert not isinstance(first, ServiceError)
+        assert not isinstance(third, ServiceError)
+
+    run(work)
+
+
+def test_a_batch_alone_never_overloads_the_queue(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_queue_size=2) as predictor:
+            outcomes = await predictor.predict_each([png(seed) for seed in range(40)])
+        assert [each for each in outcomes if isinstance(each, ServiceError)] == []
 
     run(work)
 

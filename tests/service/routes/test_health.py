@@ -32,6 +32,7 @@ def test_a_worker_that_dies_turns_readiness_off(client: TestClient) -> None:
     sent = client.post("/predict", content=png(1))
     assert (sent.status_code, sent.json()["type"]) == (503, "urn:neurotriage:problem:worker-died")
     assert client.get("/livez").status_code == 200
+    assert client.get("/models").json()["models"][0]["versions"][0]["state"] == "stopped"
 
 
 async def cancel_lanes() -> None:

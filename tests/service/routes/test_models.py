@@ -38,6 +38,13 @@ def test_what_is_not_there_is_not_found(client: TestClient) -> None:
         assert client.get(path).status_code == 404
 
 
+def test_a_broken_bundle_whose_name_comes_first_is_not_the_default(models: Path) -> None:
+    (models / "aaa" / "1").mkdir(parents=True)
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        assert client.get("/models").json()["default"] == "tiny"
+        assert client.get("/readyz").status_code == 200
+
+
 def test_the_default_model_is_the_settings(models: Path) -> None:
     write_bundle(models, "alpha")
     with TestClient(create_app(Settings(models=models, provider="cpu", default_model="tiny"))) as client:

@@ -109,6 +109,11 @@ def test_an_unknown_model_or_version_is_not_found(client: TestClient, query: str
     assert (sent.status_code, sent.json()["type"]) == (404, "urn:neurotriage:problem:unknown-model")
 
 
+@pytest.mark.parametrize("query", ["modle=tiny", "model=", "Version=1"])
+def test_a_misspelt_parameter_is_not_taken_for_the_default(client: TestClient, query: str) -> None:
+    assert client.post(f"/predict?{query}", content=png(1)).status_code == 422
+
+
 @pytest.mark.parametrize("version", ["0", "-1", "one", "1.5"])
 def test_a_version_that_is_no_number_is_refused(client: TestClient, version: str) -> None:
     assert client.post(f"/predict?version={version}", content=png(1)).status_code == 422

@@ -1,0 +1,52 @@
+"""Which code and libraries trained a run, written down when the training begins."""
+
+import platform
+import subprocess
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import onnxruntime
+from pydantic import BaseModel, ConfigDict
+
+from training.errors import made_by
+
+ORIGIN_FILE = "origin.json"
+LIBRARIES = ("torch", "timm", "numpy", "pillow", "onnx", "onnxscript")
+ROOT = Path(__file__).parents[1]
+
+
+class Origin(BaseModel):
+    """The git commit of the code, and the versions of what it ran on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commit: str
+    versions: dict[str, str]
+
+
+def write_origin(run: Path) -> None:
+    """Write `<run>/origin.json`, unless an interrupted training wrote it already."""
+    if not (run / ORIGIN_FILE).exists():
+        versions = {library: version_of(library) for library in LIBRARIES}
+        versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
+        (run / ORIGIN_FILE).write_text(Origin(commit=commit(), versions=versions).model_dump_json(indent=2))
+
+
+def read_origin(run: Path) -> Origin:
+    """What `train` wrote down."""
+    return Origin.model_validate_json(made_by("train", run / ORIGIN_FILE).read_bytes())
+
+
+def commit() -> str:
+    """The git commit of this code, marked where training or contract differ from it; 'unknown' outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", "training", "service/contract")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}-uncommitted" if changed else head
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603, S607
+    return done.stdout.strip()
