@@ -41,7 +41,7 @@ def client(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real data; the test is skipped where they are absent."""
     if not (SHARED / "data" / "index.csv").exists():

@@ -1,41 +1,69 @@
 import asyncio
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
+import pytest
 
-from tests.e2e.conftest import ROOT, start
+from tests.e2e.conftest import ROOT, Server, start
 
-BUNDLE = ROOT / "models" / "brain-mri-efficientnet-lite0" / "1"
+NAME = "brain-mri-efficientnet-lite0"
+REPORT = json.loads((ROOT / "models" / NAME / "1" / "report.json").read_text())
+
+Answer = dict[str, Any]
 
 
-def test_over_http_the_accuracy_is_the_reports_to_the_last_digit(tmp_path: Path, shared_data: Path) -> None:
-    report = json.loads((BUNDLE / "report.json").read_text())
+@pytest.fixture(scope="module")
+def slices(shared_data: Path) -> list[tuple[bytes, str]]:
+    """Content and label of every test slice of known class."""
     with (shared_data / "index.csv").open(newline="") as lines:
-        asked = [
-            (row["path"], row["label"])
-            for row in csv.DictReader(lines)
-            if row["dataset"] in ("figshare", "br35h")
-            and int(row["fold"]) in report["folds"]["test"]
-            and row["label"] in report["class_names"]
-        ]
-    assert len(asked) == 964
-    server = start(tmp_path, ROOT / "models")
-    answers = asyncio.run(ask(server.url, [(shared_data / path).read_bytes() for path, _ in asked]))
+        rows = [row for row in csv.DictReader(lines) if row["dataset"] in ("figshare", "br35h")]
+    tested = [row for row in rows if int(row["fold"]) in REPORT["folds"]["test"]]
+    known = [row for row in tested if row["label"] in REPORT["class_names"]]
+    return [((shared_data / row["path"]).read_bytes(), row["label"]) for row in known]
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the committed models."""
+    server = start(tmp_path_factory.mktemp("server"), ROOT / "models", max_queue_size="200")
+    yield server
     assert server.stop() == 0
-    right = sum(answer == label for answer, (_, label) in zip(answers, asked, strict=True))
-    assert right / len(asked) == report["figures"]["accuracy"]["value"]
 
 
-async def ask(url: str, pictures: list[bytes]) -> list[str]:
-    """The label of each picture, eight callers at a time."""
-    callers = asyncio.Semaphore(8)
+def test_over_http_the_accuracy_is_the_reports_to_the_last_digit(
+    real_server: Server, slices: list[tuple[bytes, str]]
+) -> None:
+    assert len(slices) == 964
+    answers = asyncio.run(ask(real_server.url, [content for content, _ in slices], callers=8))
+    right = sum(answer["label"] == label for answer, (_, label) in zip(answers, slices, strict=True))
+    assert right / len(slices) == REPORT["figures"]["accuracy"]["value"]
 
-    async def label(client: httpx2.AsyncClient, picture: bytes) -> str:
-        async with callers:
-            response = await client.post("/predict?model=brain-mri-efficientnet-lite0&version=1", content=picture)
-            return str(response.json()["label"])
 
-    async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
-        return await asyncio.gather(*(label(client, picture) for picture in pictures))
+def test_two_hundred_real_slices_at_once_get_the_answers_they_get_alone(
+    real_server: Server, slices: list[tuple[bytes, str]]
+) -> None:
+    contents = [content for content, _ in slices[::4][:200]]
+    alone = asyncio.run(ask(real_server.url, contents, callers=1))
+    together = asyncio.run(ask(real_server.url, contents, callers=200))
+    assert max(answer["batch_size"] for answer in together) > 1
+    for one, other in zip(alone, together, strict=True):
+        assert other["probabilities"] == pytest.approx(one["probabilities"], abs=1e-4)
+
+
+async def ask(url: str, pictures: list[bytes], callers: int) -> list[Answer]:
+    """The answer to each picture, `callers` at a time."""
+    places = asyncio.Semaphore(callers)
+
+    async def answer(client: httpx2.AsyncClient, picture: bytes) -> Answer:
+        async with places:
+            response = await client.post(f"/predict?model={NAME}&version=1", content=picture)
+            assert response.status_code == 200, response.text
+            return dict(response.json())
+
+    limits = httpx2.Limits(max_connections=callers)
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
+        return await asyncio.gather(*(answer(client, picture) for picture in pictures))
