@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
+        redirect_slashes=False,
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )

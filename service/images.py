@@ -19,6 +19,11 @@ from service.errors import (
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16B", "I;16L", "F"})
 """Pillow modes that the contract's preprocessing reads; any other is converted to RGB first."""
 
+JPEG_SCAN = b"\xff\xda"
+MOST_SCANS = 100
+"""Scans of one JPEG; progressive ones have some ten, and each costs a pass over the whole picture."""
+MOST_COVERS = 8
+"""How often the strips or tiles of a picture may cover it; once a channel is usual, and each costs as much again."""
 LONGEST_SIDE = 8192
 """Pixels; a picture is padded to a square, so that a long thin one costs as much as a square one of that side."""
 
@@ -31,11 +36,15 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
     if not content:
         raise EmptyImage
     name = image_format(content)
+    if content.count(JPEG_SCAN) > MOST_SCANS and name == "JPEG":
+        raise UnreadableImage("the picture repeats itself")
     with unreadable_on_failure():
         picture = Image.open(BytesIO(content), formats=(name,))
         _check_size(picture, max_pixels, min_side)
         if picture.format != "JPEG" and _has_second_frame(picture):
             raise SeveralFrames
+        if _covered(picture) > MOST_COVERS * picture.width * picture.height:
+            raise UnreadableImage("the picture repeats itself")
         picture.load()
         upright = ImageOps.exif_transpose(picture)
         upright.info.pop("exif", None)
@@ -68,6 +77,12 @@ def image_format(content: bytes) -> str:
     if content.startswith(b"BM"):
         return "BMP"
     raise NotAnImage
+
+
+def _covered(picture: Image.Image) -> int:
+    """Pixels that the picture's strips or tiles announce together, however often they name the same bytes."""
+    boxes = [tile[1] or (0, 0, *picture.size) for tile in getattr(picture, "tile", [])]
+    return sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
 
 
 def _has_second_frame(picture: Image.Image) -> bool:

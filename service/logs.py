@@ -46,6 +46,8 @@ def configure(level: str) -> None:
     )
     logging.basicConfig(handlers=[lines], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
+    for name in ("PIL", "py.warnings"):  # what Pillow says of a client's bytes is the answer's business, not the log's
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class RequestLog:

@@ -19,6 +19,13 @@ class _InMemoryParser(MultiPartParser):
 
     spool_max_size = 2**62
 
+    ended = False
+    """Whether the closing boundary has come: a form cut off before it may have lost files."""
+
+    def on_end(self) -> None:
+        """The closing boundary."""
+        self.ended = True
+
     def close(self) -> None:
         """Close every file begun, finished or not."""
         for file in self._files_to_close_on_error:
@@ -51,7 +58,11 @@ async def read_pictures(request: Request, field: str, max_bytes: int, most: int)
     parser = _InMemoryParser(request.headers, limited_body(request, max_bytes), max_files=most)
     try:
         form = await parser.parse()
+        if not parser.ended:
+            raise BrokenForm("the form ends before its closing boundary")
         return await _files(form, field)
+    except UnicodeError as error:
+        raise BrokenForm from error
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise SeveralFiles(f"at most {most} are taken", limit_files=most) from error
@@ -104,4 +115,4 @@ async def _disconnect(request: Request) -> None:
 
 
 def _is_multipart(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"

@@ -35,6 +35,20 @@ def png_of_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def repeated_strips(count: int, side: int = 512) -> bytes:
+    """A 1-bit TIFF that names the same strip, all but as high as the picture, again and again."""
+    content = bytearray(b"II*\x00\x00\x00\x00\x00" + bytes(side * side // 8))
+    offsets = len(content)
+    content += struct.pack(f"<{count}I", *[8] * count)
+    content[4:8] = struct.pack("<I", len(content))
+    tags = [(256, 1, side), (257, 1, side), (258, 1, 1), (259, 1, 1), (262, 1, 1), (273, count, offsets)]
+    tags += [(277, 1, 1), (278, 1, side - 1)]
+    content += struct.pack("<H", len(tags))
+    for tag, number, value in tags:
+        content += struct.pack("<HHII", tag, 4, number, value)
+    return bytes(content + bytes(4))
+
+
 def frames(kind: str) -> bytes:
     buffer = BytesIO()
     draw(1).save(buffer, kind, save_all=True, append_images=[draw(2)])
@@ -89,6 +103,11 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], type[ServiceError]]] = {
     "a header that lies": (lambda: png_of_size(64, 64), UnreadableImage),
     "pixel bomb": (lambda: png_of_size(60_000, 60_000), ImageTooLarge),
     "over the cap": (lambda: encode(Image.new("L", (1001, 1000))), ImageTooLarge),
+    "a scan again and again": (
+        lambda: encode(draw(1), "JPEG", progressive=True).removesuffix(b"\xff\xd9") + b"\xff\xda" * 200 + b"\xff\xd9",
+        UnreadableImage,
+    ),
+    "a strip again and again": (lambda: repeated_strips(3000), UnreadableImage),
     "long and thin": (lambda: encode(Image.new("L", (20_000, 40))), ImageTooLarge),
     "too small": (lambda: encode(draw(1, 16, 16)), ImageTooSmall),
     "animated WebP": (lambda: frames("WEBP"), SeveralFrames),

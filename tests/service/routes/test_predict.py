@@ -87,8 +87,14 @@ BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
         (b"nothing of the kind", BOUNDARY, 400, "broken-form"),
         (b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n", BOUNDARY, 400, "broken-form"),
         (b"--x--\r\n", BOUNDARY, 422, "missing-file"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n--x--\r\n',
+            {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"},
+            400,
+            "broken-form",
+        ),
         (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n--x--\r\n', BOUNDARY, 422, "missing-file"),
-        (b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc', BOUNDARY, 422, "missing-file"),
+        (b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc', BOUNDARY, 400, "broken-form"),
     ],
 )
 def test_a_form_without_a_picture_gets_its_problem(
@@ -96,6 +102,17 @@ def test_a_form_without_a_picture_gets_its_problem(
 ) -> None:
     sent = client.post("/predict", content=content, headers=headers)
     assert (sent.status_code, sent.json()["type"]) == (status, f"urn:neurotriage:problem:{problem}")
+
+
+def test_a_form_that_is_cut_off_loses_no_file_in_silence(client: TestClient) -> None:
+    request = client.build_request("POST", "/predict/batch", files=[("files", ("a", png(1))), ("files", ("b", png(2)))])
+    for missing in (4, 20, 500):
+        sent = client.post(
+            "/predict/batch",
+            content=request.read()[:-missing],
+            headers={"Content-Type": request.headers["content-type"]},
+        )
+        assert (sent.status_code, sent.json()["type"]) == (400, "urn:neurotriage:problem:broken-form")
 
 
 def test_two_pictures_are_one_too_many(client: TestClient) -> None:
