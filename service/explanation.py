@@ -9,10 +9,10 @@ from PIL import Image
 from service.contract.cam import METHODS
 from service.contract.card import Explain, InputSpec
 from service.contract.geometry import Box, Point, box_of, peak_of, to_picture
-from service.contract.preprocess import Slice, Square, content_square, preprocess, to_grey
-from service.errors import BlankImage, NotOffered
+from service.contract.preprocess import Slice, Square, content_square, to_grey
+from service.errors import NotOffered
 from service.explain_session import PREDICTED, Gradients
-from service.images import decode, unreadable_on_failure
+from service.images import read_slice
 from service.overlay import COLORMAPS, DEFAULT_COLORMAP, overlay
 from service.rows import json_rows
 
@@ -77,12 +77,8 @@ def check_wish(wish: Wish, class_names: tuple[str, ...], explain: Explain) -> No
 
 def see(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) -> Seen:
     """The picture in `content` as the network sees it; raises the images' errors and `BlankImage`."""
-    picture = decode(content, max_pixels, min_side)
-    with unreadable_on_failure():
-        grey = to_grey(picture)
-        pixels = preprocess(grey, spec)
-    if pixels.min() == pixels.max():
-        raise BlankImage
+    picture, pixels = read_slice(content, spec, max_pixels, min_side)
+    grey = to_grey(picture)
     return Seen(grey, content_square(grey), pixels)
 
 

@@ -6,7 +6,10 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
+from service.contract.card import InputSpec
+from service.contract.preprocess import Slice, preprocess
 from service.errors import (
+    BlankImage,
     EmptyImage,
     ImageTooLarge,
     ImageTooSmall,
@@ -38,7 +41,7 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
     name = image_format(content)
     if content.count(JPEG_SCAN) > MOST_SCANS and name == "JPEG":
         raise UnreadableImage("the picture repeats itself")
-    with unreadable_on_failure():
+    with _unreadable_on_failure():
         picture = Image.open(BytesIO(content), formats=(name,))
         _check_size(picture, max_pixels, min_side)
         if picture.format != "JPEG" and _has_second_frame(picture):
@@ -51,8 +54,18 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
         return upright if upright.mode in MODES else upright.convert("RGB")
 
 
+def read_slice(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) -> tuple[Image.Image, Slice]:
+    """The picture in `content` and the network's input made from it; raises as `decode` does, and `BlankImage`."""
+    picture = decode(content, max_pixels, min_side)
+    with _unreadable_on_failure():
+        pixels = preprocess(picture, spec)
+    if pixels.min() == pixels.max():
+        raise BlankImage
+    return picture, pixels
+
+
 @contextmanager
-def unreadable_on_failure() -> Iterator[None]:
+def _unreadable_on_failure() -> Iterator[None]:
     """Name whatever Pillow trips over: its parsers raise nearly every kind of exception on broken bytes."""
     try:
         yield

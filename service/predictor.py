@@ -11,10 +11,10 @@ import structlog
 
 from service.batcher import Batcher
 from service.contract.card import Card
-from service.contract.preprocess import Slice, preprocess
+from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
-from service.errors import BlankImage, DeadlineExceeded, Overloaded, ServiceError
-from service.images import decode, unreadable_on_failure
+from service.errors import DeadlineExceeded, Overloaded, ServiceError
+from service.images import read_slice
 from service.metrics import Metrics
 from service.session import Plan, Session
 from service.settings import Settings
@@ -128,12 +128,7 @@ class Predictor:
 
     def prepare(self, content: bytes) -> Slice:
         """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
-        picture = decode(content, self._settings.max_pixels, self._settings.min_side)
-        with unreadable_on_failure():
-            pixels = preprocess(picture, self.card.input)
-        if pixels.min() == pixels.max():
-            raise BlankImage
-        return pixels
+        return read_slice(content, self.card.input, self._settings.max_pixels, self._settings.min_side)[1]
 
     async def _predict(self, content: bytes) -> Prediction:
         started = time.perf_counter()

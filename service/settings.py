@@ -91,4 +91,4 @@ def read_settings(**overrides: object) -> Settings:
     unknown = sorted(name for name in ours if name.upper() not in known)
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(unknown)}")
-    return Settings(**overrides)  # type: ignore[arg-type]
+    return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them

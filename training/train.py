@@ -46,7 +46,7 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
     source, held_out = load_splits(recipe, data, run)
     masks = load_masks(source.rows, data, recipe.data.outlines, source_spec(recipe))
     chances = torch.from_numpy(draw_weights(source, recipe.data))
-    network = new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes it
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.average), use_buffers=True)
     outline = torch.nn.Conv2d(network.head.in_features, 1, kernel_size=1).to(device)
     optimizer = new_optimizer(network, outline, recipe.optimizer)
