@@ -1,7 +1,7 @@
 """One run's choices, checked together before anything is computed."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import (
@@ -34,7 +34,13 @@ class DataConfig(_Strict):
 
     datasets: tuple[str, ...]
     licence: str
-    split_by: str
+    split_by: str = Field(description="How the folds were made, in words for the card.")
+    split: Literal["published", "group", "random", "official"] = Field(
+        "published", description="Who makes the folds; see `training.data.arrange`."
+    )
+    folds: PositiveInt = Field(5, description="Folds that are dealt where none are published.")
+    relabel: dict[str, str] = Field({}, description="Labels to be read as another one, such as glioma: tumor.")
+    leave_out: tuple[str, ...] = Field((), description="Datasets that no fold holds: measured whole, as a new source.")
     train_folds: tuple[int, ...]
     val_folds: tuple[int, ...]
     test_folds: tuple[int, ...]
@@ -47,6 +53,14 @@ class DataConfig(_Strict):
         folds = self.train_folds + self.val_folds + self.test_folds
         if len(set(folds)) != len(folds):
             raise ValueError("a fold is used by two splits")
+        if not all(1 <= fold <= self.folds for fold in folds):
+            raise ValueError(f"folds are numbered from 1 to {self.folds}")
+        return self
+
+    @model_validator(mode="after")
+    def _left_out_is_there(self) -> Self:
+        if set(self.leave_out) - set(self.datasets):
+            raise ValueError("leave_out names a dataset that is not among the datasets")
         return self
 
 
@@ -62,7 +76,10 @@ class AugmentConfig(_Strict):
     gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
     contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
+    match: Share = Field(0.0, description="Share of slices that take over the grey levels of another one of the batch.")
+    bias: Span = Field(0.0, description="Strength of a smooth shading, as |ln gain|.")
     blur: Share = Field(0.3, description="Share of slices that lose resolution.")
+    detail: Annotated[float, Field(gt=0, lt=0.8)] = Field(0.4, description="Least resolution that such a slice keeps.")
     noise: Span = Field(0.02, description="Largest standard deviation of added noise, share of the range.")
     mixup: NonNegativeFloat = Field(0.0, description="Both parameters of mixup's Beta distribution; 0 mixes nothing.")
 

@@ -17,7 +17,7 @@ from training.baselines import LOGISTIC, MAJORITY, features, logistic, majority
 from training.calibrate import CALIBRATION, read_temperature
 from training.config import Recipe, read_recipe
 from training.confusion import CONFUSION, draw_confusion
-from training.data.index import Row, read_index, sha256_of
+from training.data.index import NO_FOLD, Row, read_index, sha256_of
 from training.data.slices import Slices
 from training.errors import made_by
 from training.export import read_graph
@@ -39,7 +39,7 @@ MOST_ECE = 0.03
 def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> Report:
     """Write `<run>/report.json`, `confusion.png` and `predictions.csv` for the recipe's test folds."""
     recipe = read_recipe(made_by("train", run / RECIPE))
-    tested = load_folds(recipe, data, run, recipe.data.test_folds)
+    tested = load_folds(recipe, data, run, (*recipe.data.test_folds, *_set_aside(recipe)))
     measured, logits = _answer(recipe, run, tested)
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
     report = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
@@ -66,7 +66,8 @@ def _report(
     recipe: Recipe, data: Path, run: Path, *, measured: Measured, predictions: Predictions, resamples: int
 ) -> Report:
     seed, names = recipe.seed, recipe.class_names
-    known = predictions.select(predictions.slices.known)
+    dealt = np.array([row.fold != NO_FOLD for row in predictions.slices.rows])
+    known = predictions.select(predictions.slices.known & dealt)
     figures = measure.known_figures(known, seed, resamples)
     matrix = confusion_matrix(known.answers, known.slices.targets, len(names))
     title = f"{len(known.answers)} test slices, accuracy {figures['accuracy'].value:.3f}"
@@ -113,7 +114,12 @@ def _rows(recipe: Recipe, run: Path, folds: tuple[int, ...]) -> list[Row]:
 
 
 def _splits(recipe: Recipe) -> dict[str, tuple[int, ...]]:
-    return {"train": recipe.data.train_folds, "val": recipe.data.val_folds, "test": recipe.data.test_folds}
+    splits = {"train": recipe.data.train_folds, "val": recipe.data.val_folds, "test": recipe.data.test_folds}
+    return splits | ({"left out": _set_aside(recipe)} if recipe.data.leave_out else {})
+
+
+def _set_aside(recipe: Recipe) -> tuple[int, ...]:
+    return (NO_FOLD,) if recipe.data.leave_out else ()
 
 
 def _write_predictions(predictions: Predictions, path: Path) -> None:

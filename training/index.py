@@ -5,6 +5,7 @@ from pathlib import Path
 
 from training import checkpoint
 from training.config import UNKNOWN_TUMOR, Recipe
+from training.data.arrange import arrange
 from training.data.folders import rows_of_folders
 from training.data.index import Row, read_index, refuse_split_groups, write_index
 from training.data.published import rows_of_published
@@ -17,9 +18,11 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
     """Write `<run>/index.csv` with the pictures of the recipe's datasets below `data`.
 
     Groups and folds come from the index at `published`, by default `<data>/index.csv`, if there is one, and are
-    computed otherwise. Raises `DataError` where the run has been trained on other rows already.
+    computed otherwise; then the recipe's split has its way. Raises `DataError` where the run has been trained on
+    other rows already.
     """
-    rows = _rows(recipe, data, published or data / INDEX, required=published is not None)
+    found = _rows(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
+    rows = arrange(found, recipe.data, recipe.seed)
     _refuse_unknown_labels(rows, recipe)
     refuse_split_groups(rows)
     target = run / INDEX
@@ -30,14 +33,12 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
     return target
 
 
-def _rows(recipe: Recipe, data: Path, published: Path, *, required: bool) -> list[Row]:
-    datasets = recipe.data.datasets
+def _rows(datasets: Sequence[str], data: Path, published: Path, *, required: bool) -> list[Row]:
     if published.is_file():
         return rows_of_published(published, data, datasets)
     if required:
         raise DataError(f"{published} does not exist")
-    folds = recipe.data.train_folds + recipe.data.val_folds + recipe.data.test_folds
-    return rows_of_folders(data, datasets, max(folds), recipe.seed)
+    return rows_of_folders(data, datasets)
 
 
 def _refuse_unknown_labels(rows: Sequence[Row], recipe: Recipe) -> None:

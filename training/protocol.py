@@ -9,7 +9,8 @@ def protocol(data: DataConfig) -> str:
     return (
         f"One split of {' + '.join(data.datasets)}: {_folds(data.train_folds)} trained, {_folds(data.val_folds)} chose "
         f"the epoch and the temperature, {_folds(data.test_folds)} tested, untouched until then. Split by "
-        f"{data.split_by}. Figures are of slices of known class; slices of unknown tumour type count by source only. "
+        f"{data.split_by}. {_left_out(data)}Figures are of slices of known class; slices of unknown tumour type count "
+        "by source only. "
         "Intervals are 95 % percentile intervals of a bootstrap over groups of near-duplicates, within labels; they "
         "hold the trained network and the folds fixed."
     )
@@ -24,6 +25,12 @@ def notes(data: DataConfig) -> tuple[str, ...]:
         "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
         "interval or below it.",
     )
+
+
+def _left_out(data: DataConfig) -> str:
+    if not data.leave_out:
+        return ""
+    return f"{' + '.join(data.leave_out)} was left out whole: it counts by source only, as what the network never saw. "
 
 
 def _folds(folds: tuple[int, ...]) -> str:

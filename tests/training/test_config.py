@@ -31,6 +31,8 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     [
         ({"val_folds": [1]}, "two splits"),
         ({"shares": {"glioma": 1.0}}, "every class"),
+        ({"test_folds": [6]}, "numbered from 1 to 5"),
+        ({"leave_out": ["elsewhere"]}, "not among the datasets"),
     ],
 )
 def test_choices_that_contradict_each_other_are_refused(

@@ -11,14 +11,16 @@ from service.contract.preprocess import preprocess
 from service.contract.probabilities import probabilities
 from training.baselines import LOGISTIC, MAJORITY
 from training.calibrate import CALIBRATION
+from training.checkpoint import BEST
 from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.index import sha256_of
 from training.errors import OrderError
 from training.evaluate import PREDICTIONS, evaluate
 from training.graph import Graph
+from training.index import index
 from training.report import Bar, Report
-from training.train import input_spec
+from training.train import RECIPE, input_spec
 
 
 @pytest.fixture
@@ -110,3 +112,21 @@ def test_a_bar_says_whether_it_is_met(value: float, met: bool) -> None:
     assert bar.met is met
     assert ("NOT MET" in str(bar)) is not met
     assert Bar(figure="ece", at_most=0.03, value=0.03).met
+
+
+def test_a_source_left_out_counts_by_source_only(
+    finished: Path, pictures: Path, recipe: Recipe, report: Report, tmp_path: Path
+) -> None:
+    data = shutil.copytree(pictures, tmp_path / "data")
+    shutil.copytree(data / "drawn", data / "elsewhere")
+    chosen = recipe.data.model_copy(update={"datasets": ("drawn", "elsewhere"), "leave_out": ("elsewhere",)})
+    wider, run = recipe.model_copy(update={"data": chosen}), tmp_path / "runs" / "wider"
+    index(wider, data, run)
+    for name in (BEST, CALIBRATION, MODEL_FILE):
+        shutil.copyfile(finished / name, run / name)
+    (run / RECIPE).write_text(wider.model_dump_json())
+    measured = evaluate(data, run, resamples=100)
+    assert measured.figures["accuracy"].value == report.figures["accuracy"].value
+    assert sum(measured.counts["left out"].values()) == 50
+    assert {source.dataset: source.slices for source in measured.sources} == {"drawn": 2, "elsewhere": 10}
+    assert "elsewhere was left out whole" in measured.protocol

@@ -1,8 +1,8 @@
 """What may happen to an MRI slice without changing its class, drawn anew each time, whole batches at once.
 
-Mirror, small rotation, shift, zoom and stretch; gamma, contrast, blur and noise. The random grey-level curve
-(Zhou et al. 2019, Models Genesis, non-linear transformation) stands in for other sequences and scanners, since in
-the public data the scanner all but gives the class away.
+Mirror, small rotation, shift, zoom and stretch; gamma, contrast, shading, blur and noise. The random grey-level curve
+(Zhou et al. 2019, Models Genesis, non-linear transformation) and another slice's grey levels stand in for other
+sequences and scanners, since in the public data the scanner all but gives the class away.
 """
 
 import math
@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import AugmentConfig
+
+GROUND = 0.03
+"""Grey level, of 1, up to which a pixel counts as ground around the head."""
 
 
 def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
@@ -24,7 +27,7 @@ def augment_outlined(
 ) -> tuple[Tensor, Tensor]:
     """Slices and masks (N, H, W) uint8, moved together, to (N, size, size) float in 0–255 and in 0–1."""
     moved = move(torch.stack([slices, masks], dim=1).float() / 255, size, config, generator)
-    grey = recolour(moved[:, :1], config, generator)
+    grey = recolour(shade(match_histograms(moved[:, :1], config, generator), config, generator), config, generator)
     return degrade(grey, config, generator).clamp(0, 1).squeeze(1) * 255, moved[:, 1]
 
 
@@ -42,6 +45,30 @@ def move(grey: Tensor, size: int, config: AugmentConfig, generator: torch.Genera
     return F.grid_sample(_shrink(grey, size), grid, align_corners=False)
 
 
+def match_histograms(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Give some slices (N, 1, h, w) in 0–1 the grey levels of another slice of the batch, ground left as it is.
+
+    Levels are exchanged by their rank among what is not ground (histogram specification, Gonzalez & Woods, §3.3).
+    """
+    if not config.match:
+        return grey
+    chosen = torch.rand(len(grey), generator=generator) < config.match
+    shares = _cumulative_shares(grey)
+    partners = shares[torch.randperm(len(grey), generator=generator)]
+    curves = torch.searchsorted(partners[chosen], shares[chosen]).clamp(max=255) / 255
+    matched = grey.clone()
+    matched[chosen] = _through(curves, grey[chosen])
+    return torch.where(grey <= GROUND, grey, matched)
+
+
+def shade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Multiply slices (N, 1, h, w) by a smooth random gain each, as an uneven receiver coil does."""
+    if not config.bias:
+        return grey
+    coarse = torch.empty(len(grey), 1, 3, 3).uniform_(-config.bias, config.bias, generator=generator)
+    return grey * F.interpolate(coarse, size=grey.shape[-2:], mode="bicubic", align_corners=True).exp()
+
+
 def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Gamma, contrast, brightness, and for some slices a random curve, over grey levels (N, 1, h, w) in 0–1."""
     n = len(grey)
@@ -53,15 +80,14 @@ def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) ->
     remapped = torch.rand(n, generator=generator) < config.remap
     curves[remapped] = _random_curves(int(remapped.sum()), levels, generator)
     curves[:, 0] = curves[:, 0].clamp(max=0.05)
-    index = (grey.clamp(0, 1) * 255).round().long().flatten(1)
-    return curves.clamp(0, 1).gather(1, index).view_as(grey)
+    return _through(curves.clamp(0, 1), grey)
 
 
 def degrade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Take resolution from some slices (N, 1, h, w) and add noise to all where there is signal."""
     blurred = torch.rand(len(grey), generator=generator) < config.blur
     if blurred.any():
-        factor = float(torch.empty(1).uniform_(0.4, 0.8, generator=generator))
+        factor = float(torch.empty(1).uniform_(config.detail, 0.8, generator=generator))
         small = F.interpolate(grey[blurred], scale_factor=factor, mode="bilinear", antialias=True)
         grey = grey.clone()
         grey[blurred] = F.interpolate(small, size=grey.shape[-2:], mode="bilinear", align_corners=False)
@@ -78,6 +104,19 @@ def mix(slices: Tensor, allowed: Tensor, alpha: float) -> tuple[Tensor, Tensor, 
         return slices, allowed, 1.0
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     return torch.lerp(slices.flip(0), slices, share), allowed.flip(0), share
+
+
+def _cumulative_shares(grey: Tensor) -> Tensor:
+    """Share (N, 256) of the pixels above ground that have at most each grey level."""
+    counts = torch.stack([torch.histc(each[each > GROUND], bins=256, min=0, max=1) for each in grey])
+    sums = counts.cumsum(dim=1)
+    return sums / sums[:, -1:].clamp(min=1)
+
+
+def _through(curves: Tensor, grey: Tensor) -> Tensor:
+    """Grey levels (N, 1, h, w) in 0–1 through curves (N, 256)."""
+    levels = (grey.clamp(0, 1) * 255).round().long().flatten(1)
+    return curves.gather(1, levels).view_as(grey)
 
 
 def _random_curves(n: int, levels: Tensor, generator: torch.Generator) -> Tensor:

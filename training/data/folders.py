@@ -1,4 +1,4 @@
-"""From folders `dataset/label/file` to rows of an index, groups and folds computed here."""
+"""From folders `dataset/label/file` to rows of an index, groups computed here."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,17 +10,15 @@ from PIL import Image
 from rich.progress import track
 
 from training.data.groups import Thumbnail, near_duplicates, thumbnail
-from training.data.index import Row, sha256_of
-from training.data.splits import assign_folds
+from training.data.index import NO_FOLD, Row, sha256_of
 from training.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
-def rows_of_folders(root: Path, datasets: Sequence[str], folds: int, seed: int) -> list[Row]:
-    """Every picture of `root/dataset/label/`, near-duplicates grouped within a dataset, groups dealt to `folds`."""
-    rows = [row for dataset in datasets for row in _grouped(root, dataset)]
-    return assign_folds(rows, folds, seed)
+def rows_of_folders(root: Path, datasets: Sequence[str]) -> list[Row]:
+    """Every picture of `root/dataset/label/`, near-duplicates grouped within a dataset, in no fold yet."""
+    return [row for dataset in datasets for row in _grouped(root, dataset)]
 
 
 def _grouped(root: Path, dataset: str) -> list[Row]:
@@ -42,4 +40,4 @@ def _look(path: Path, root: Path) -> tuple[Row, Thumbnail]:
     except OSError as error:
         raise DataError(f"{path} is not a picture that can be read: {error}") from None
     dataset, label = place.parts[:2]
-    return Row(dataset, place.as_posix(), label, "", 0, width, height, sha256_of(path)), small
+    return Row(dataset, place.as_posix(), label, "", NO_FOLD, width, height, sha256_of(path)), small

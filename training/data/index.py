@@ -11,7 +11,10 @@ from training.errors import DataError
 
 @dataclass(frozen=True)
 class Row:
-    """One image; `group` joins near-duplicates and `fold` never parts a group."""
+    """One image; `group` joins near-duplicates and `fold` never parts a group.
+
+    `same_as` names the picture of another dataset that this one is a copy of; `official_split` is its publisher's.
+    """
 
     dataset: str
     path: str
@@ -21,7 +24,12 @@ class Row:
     width: int
     height: int
     sha256: str
+    official_split: str = ""
+    same_as: str = ""
 
+
+NO_FOLD = 0
+"""Fold of a row that was dealt to none: not yet, or because its source is left out whole."""
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
@@ -29,8 +37,8 @@ COLUMNS = tuple(field.name for field in fields(Row))
 def read_index(path: Path, datasets: Sequence[str] = ()) -> list[Row]:
     """Rows of the CSV at `path`, of the named datasets only where any are named.
 
-    Columns that `Row` does not know are passed over. Raises `DataError` where a column is missing or a group
-    spans two folds.
+    Columns that `Row` does not know are passed over; an empty fold is `NO_FOLD`. Raises `DataError` where a column is
+    missing or a group spans two folds.
     """
     try:
         with path.open(newline="") as lines:
@@ -66,6 +74,7 @@ def sha256_of(path: Path) -> str:
 
 def _row(line: dict[str, str]) -> Row:
     return Row(
-        dataset=line["dataset"], path=line["path"], label=line["label"], group=line["group"], fold=int(line["fold"]),
-        width=int(line["width"]), height=int(line["height"]), sha256=line["sha256"],
+        dataset=line["dataset"], path=line["path"], label=line["label"], group=line["group"],
+        fold=int(line["fold"] or NO_FOLD), width=int(line["width"]), height=int(line["height"]), sha256=line["sha256"],
+        official_split=line.get("official_split", ""), same_as=line.get("same_as", ""),
     )  # fmt: skip

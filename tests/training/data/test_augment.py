@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from training.config import AugmentConfig
-from training.data.augment import augment, mix
+from training.data.augment import GROUND, augment, match_histograms, mix, shade
 from training.data.phantom import draw_phantom
 
 STILL = AugmentConfig(
@@ -73,3 +73,22 @@ def test_a_mixed_slice_holds_both_partners_by_their_share() -> None:
     assert 0 < share < 1
     assert torch.equal(partners, allowed.flip(0))
     torch.testing.assert_close(mixed[0], share * slices[0] + (1 - share) * slices[5])
+
+
+def test_a_matched_slice_has_the_grey_levels_of_another_one() -> None:
+    grey = heads().unsqueeze(1).float() / 255
+    batch = torch.cat([grey[:1], grey[1:2] * 0.4])
+    config = STILL.model_copy(update={"match": 0.999999})
+    matched = next(out for seed in range(9) if (out := match_histograms(batch, config, seeded(seed)))[0].max() < 0.6)
+    assert float(matched[0].max()) == pytest.approx(float(batch[1].max()), abs=0.02)
+    assert float(matched[1].max()) == pytest.approx(float(batch[0].max()), abs=0.02)
+    order = batch[0][batch[0] > GROUND].argsort()
+    assert (matched[0][batch[0] > GROUND][order].diff() >= 0).all()
+    assert torch.equal(matched[batch <= GROUND], batch[batch <= GROUND])
+
+
+def test_shading_is_smooth_and_bounded() -> None:
+    shaded = shade(torch.ones(4, 1, 64, 64), STILL.model_copy(update={"bias": 0.3}), seeded(1))
+    assert shaded.log().abs().max() < 0.45
+    assert shaded.std() > 0.05
+    assert (shaded[..., 1:] - shaded[..., :-1]).abs().max() < 0.05

@@ -1,0 +1,47 @@
+"""From pictures to the rows of one run: copies dropped, labels merged, folds dealt, sources set aside."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from training.config import DataConfig
+from training.data.index import NO_FOLD, Row
+from training.data.splits import assign_folds
+
+TESTING = "Testing"
+
+
+def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:
+    """The rows that `config` asks for, each in a fold from 1 to `config.folds`, or in `NO_FOLD` if left out.
+
+    A row that copies another row's picture is dropped. Folds are as published and dealt by group where none is
+    (`published`), or dealt anew by group (`group`), by slice, letting near-duplicates span folds as much earlier
+    work did (`random`), or by group with the publisher's test slices as the last fold (`official`).
+    """
+    kept = [replace(row, label=config.relabel.get(row.label, row.label)) for row in _without_copies(rows)]
+    dealt = SPLITS[config.split](kept, config.folds, seed)
+    return [replace(row, fold=NO_FOLD) if row.dataset in config.leave_out else row for row in dealt]
+
+
+def _without_copies(rows: Sequence[Row]) -> list[Row]:
+    here = {row.path for row in rows}
+    return [row for row in rows if row.same_as not in here]
+
+
+def _published(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
+    dealt = iter(assign_folds([row for row in rows if row.fold == NO_FOLD], folds, seed))
+    return [next(dealt) if row.fold == NO_FOLD else row for row in rows]
+
+
+def _random(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
+    """Each slice its own group, named after its path: the index then says what the split did."""
+    return assign_folds([replace(row, group=row.path) for row in rows], folds, seed)
+
+
+def _official(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
+    """A group that the publisher parted is two groups here."""
+    marked = [replace(row, group=f"{row.group}/{row.official_split}") for row in rows]
+    dealt = iter(assign_folds([row for row in marked if row.official_split != TESTING], folds - 1, seed))
+    return [replace(row, fold=folds) if row.official_split == TESTING else next(dealt) for row in marked]
+
+
+SPLITS = {"published": _published, "group": assign_folds, "random": _random, "official": _official}
