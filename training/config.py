@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from service.contract.probabilities import NO_TUMOR
 from training.errors import RecipeError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -76,6 +77,8 @@ class AugmentConfig(_Strict):
     gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
     contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
+    cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
+    graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
     match: Share = Field(0.0, description="Share of slices that take over the grey levels of another one of the batch.")
     bias: Span = Field(0.0, description="Strength of a smooth shading, as |ln gain|.")
     blur: Share = Field(0.3, description="Share of slices that lose resolution.")
@@ -137,6 +140,8 @@ class Recipe(_Strict):
             raise ValueError("optimizer.outline_weight needs data.outlines")
         if self.optimizer.outline_weight and self.augment.mixup:
             raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
+        if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
+            raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
         return self
 
     @property

@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from service.contract.card import InputSpec
+from service.contract.probabilities import NO_TUMOR
 from training import checkpoint
 from training.config import OptimizerConfig, Recipe, read_recipe
 from training.data.augment import augment_outlined, mix
+from training.data.graft import Sample
 from training.data.index import read_index
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices, draw_weights, load_slices
@@ -63,8 +65,8 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
         size = _size(recipe, epoch)
         network.train()
         losses = []
-        for slices, allowed, seen, known in _batches(source, masks, chances, size, recipe=recipe, generator=generator):
-            mixed, partners, share = mix(slices, allowed, recipe.augment.mixup)
+        for grey, seen, allowed, known in _batches(source, masks, chances, size, recipe=recipe, generator=generator):
+            mixed, partners, share = mix(grey.squeeze(1) * 255, allowed, recipe.augment.mixup)
             (logits, _), features = network.with_features(mixed.to(device))
             loss = share * partial_label_loss(logits, allowed.to(device), recipe.optimizer.smoothing)
             loss += (1 - share) * partial_label_loss(logits, partners.to(device), recipe.optimizer.smoothing)
@@ -176,15 +178,18 @@ def validate(network: torch.nn.Module, slices: Slices, device: str) -> dict[str,
 
 def _batches(
     source: Slices, masks: Masks, chances: Tensor, size: int, *, recipe: Recipe, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Augmented slices, their allowed classes, their masks and for which of them the mask is known."""
+) -> Iterator[Sample]:
+    """Augmented slices in 0–1, their masks, the classes allowed, and for which of them the mask is known."""
     drawn = torch.multinomial(chances, recipe.data.epoch_slices, replacement=True, generator=generator).numpy()
     starts = range(0, len(drawn), recipe.optimizer.batch_size)
+    absent = recipe.class_names.index(NO_TUMOR) if NO_TUMOR in recipe.class_names else 0
     for start in track(starts, f"train {size} px", transient=True):
         chosen = drawn[start : start + recipe.optimizer.batch_size]
-        both = (torch.from_numpy(source.pixels[chosen]), torch.from_numpy(masks.pixels[chosen]))
-        slices, seen = augment_outlined(*both, size, recipe.augment, generator)
-        yield slices, torch.from_numpy(source.allowed[chosen]), seen, torch.from_numpy(masks.known[chosen])
+        pixels, seen, allowed, known = (
+            torch.from_numpy(part[chosen]) for part in (source.pixels, masks.pixels, source.allowed, masks.known)
+        )
+        batch = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known)
+        yield augment_outlined(batch, size, recipe.augment, absent=absent, generator=generator)
 
 
 def _size(recipe: Recipe, epoch: int) -> int:
