@@ -79,6 +79,9 @@ class AugmentConfig(_Strict):
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
     cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
     graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
+    infiltrating: tuple[str, ...] = Field(
+        (), description="Classes that reach beyond their outline: never covered, and a cut beside them proves nothing."
+    )
     match: Share = Field(0.0, description="Share of slices that take over the grey levels of another one of the batch.")
     bias: Span = Field(0.0, description="Strength of a smooth shading, as |ln gain|.")
     blur: Share = Field(0.3, description="Share of slices that lose resolution.")
@@ -142,6 +145,8 @@ class Recipe(_Strict):
             raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
+        if set(self.augment.infiltrating) - set(self.class_names):
+            raise ValueError("augment.infiltrating names what is no class")
         return self
 
     @property

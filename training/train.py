@@ -65,7 +65,7 @@ def train(recipe: Recipe, data: Path, run: Path) -> Path:
         size = _size(recipe, epoch)
         network.train()
         losses = []
-        for grey, seen, allowed, known in _batches(source, masks, chances, size, recipe=recipe, generator=generator):
+        for grey, seen, allowed, known, _ in _batches(source, masks, chances, size, recipe=recipe, generator=generator):
             mixed, partners, share = mix(grey.squeeze(1) * 255, allowed, recipe.augment.mixup)
             (logits, _), features = network.with_features(mixed.to(device))
             loss = share * partial_label_loss(logits, allowed.to(device), recipe.optimizer.smoothing)
@@ -188,7 +188,8 @@ def _batches(
         pixels, seen, allowed, known = (
             torch.from_numpy(part[chosen]) for part in (source.pixels, masks.pixels, source.allowed, masks.known)
         )
-        batch = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known)
+        bounded = ~allowed[:, [recipe.class_names.index(name) for name in recipe.augment.infiltrating]].any(dim=1)
+        batch = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known, bounded)
         yield augment_outlined(batch, size, recipe.augment, absent=absent, generator=generator)
 
 

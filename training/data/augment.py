@@ -26,7 +26,8 @@ GROUND = 0.03
 def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Slices (N, H, W) uint8 to (N, size, size) float in 0–255, of whose labels nothing is known."""
     nothing = torch.zeros(len(slices), 1, dtype=torch.bool)
-    batch = Sample(slices.unsqueeze(1), torch.zeros_like(slices).unsqueeze(1), nothing, nothing[:, 0])
+    flags = nothing[:, 0]
+    batch = Sample(slices.unsqueeze(1), torch.zeros_like(slices).unsqueeze(1), nothing, known=flags, bounded=flags)
     return augment_outlined(batch, size, config, absent=0, generator=generator).grey.squeeze(1) * 255
 
 
@@ -39,18 +40,21 @@ def augment_outlined(
     """
     both = torch.cat([batch.grey, batch.masks], dim=1).float() / 255
     moved, visible = move(both, size, config, generator, cuttable=batch.known)
-    sample = cut_label(Sample(moved[:, :1], moved[:, 1:], batch.allowed, batch.known), visible, absent)
+    sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
     sample = graft(sample, config.graft, absent, generator)
     grey = recolour(shade(match_histograms(sample.grey, config, generator), config, generator), config, generator)
     return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
 
 
 def cut_label(sample: Sample, visible: Tensor, absent: int) -> Sample:
-    """What is right once the shares `visible` (N,) of the tumours are left: with little none, with half anything."""
+    """What is right once the shares `visible` (N,) of the tumours are left: with little none, with half anything.
+
+    Beside a tumour without bounds nobody can say either.
+    """
     outlined = sample.known & ~sample.allowed[:, absent]
     healthy = F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
     allowed = torch.where((outlined & (visible < KEPT))[:, None], True, sample.allowed)
-    allowed = torch.where((outlined & (visible < GONE))[:, None], healthy, allowed)
+    allowed = torch.where((outlined & sample.bounded & (visible < GONE))[:, None], healthy, allowed)
     return sample._replace(allowed=allowed)
 
 

@@ -19,12 +19,16 @@ SMALL = 0.002
 
 
 class Sample(NamedTuple):
-    """A batch: grey slices and tumour masks (N, 1, h, w), allowed classes (N, C), whether the mask is known (N,)."""
+    """A batch: grey slices and tumour masks (N, 1, h, w), allowed classes (N, C), and two facts of each slice (N,).
+
+    `known`: its mask is. `bounded`: its tumour, if it has one, ends there, and does not reach on into the tissue.
+    """
 
     grey: Tensor
     masks: Tensor
     allowed: Tensor
     known: Tensor
+    bounded: Tensor
 
 
 def graft(sample: Sample, share: float, absent: int, generator: torch.Generator) -> Sample:
@@ -40,7 +44,7 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator)
     coin = torch.rand(len(order), generator=generator) < 0.5
     apart = (sample.masks * wide[order]).flatten(1).sum(dim=1) == 0
     sided = (sample.masks.flip(-1) * wide).flatten(1).sum(dim=1) == 0
-    covered = chosen & ill & coin & sided
+    covered = chosen & ill & sample.bounded & coin & sided
     grafted = chosen & free & donor_ill & coin
     patched = chosen & donor_ill & apart & ~covered & ~grafted & (free | ill)
     seam = torch.where(_each(covered), wide, wide[order]) * _each(covered | grafted | patched)
@@ -57,7 +61,7 @@ def _relabel(sample: Sample, donor: Sample, grey: Tensor, *, covered: Tensor, gr
     allowed = torch.where(covered[:, None], healthy, sample.allowed)
     allowed = torch.where(grafted[:, None], donor.allowed, allowed)
     masks = torch.where(_each(grafted), donor.masks, sample.masks * ~_each(covered))
-    return Sample(grey, masks, allowed, sample.known)
+    return sample._replace(grey=grey, masks=masks, allowed=allowed)
 
 
 def _shows_outlined(sample: Sample) -> Tensor:

@@ -96,14 +96,16 @@ def test_shading_is_smooth_and_bounded() -> None:
 
 
 def test_a_cut_beside_the_tumour_shows_none_and_one_through_it_proves_nothing() -> None:
-    known, allowed = torch.ones(4, dtype=torch.bool), torch.eye(4)[[0, 0, 0, 2]].bool()
-    sample = Sample(torch.zeros(4, 1, 8, 8), torch.zeros(4, 1, 8, 8), allowed, known)
-    out = cut_label(sample, torch.tensor([0.0, 0.3, 0.9, 0.0]), absent=2)
+    nothing, allowed = torch.zeros(5, 1, 8, 8), torch.eye(4)[[1, 1, 1, 2, 0]].bool()
+    known, bounded = torch.ones(5, dtype=torch.bool), torch.tensor([True, True, True, True, False])
+    sample = Sample(nothing, nothing, allowed, known, bounded)
+    out = cut_label(sample, torch.tensor([0.0, 0.3, 0.9, 0.0, 0.0]), absent=2)
     assert out.allowed.tolist() == [
         [False, False, True, False],
         [True, True, True, True],
-        [True, False, False, False],
+        [False, True, False, False],
         [False, False, True, False],
+        [True, True, True, True],
     ]
 
 

@@ -17,7 +17,8 @@ def slices_of(labels: list[int], places: list[tuple[int, int] | None]) -> Sample
             y, x = place
             masks[i, :, y : y + 8, x : x + 8] = 1
     grey = torch.where(masks > 0, 1.0, grey)
-    return Sample(grey, masks, torch.eye(4)[labels].bool(), torch.ones(len(labels), dtype=torch.bool))
+    always = torch.ones(len(labels), dtype=torch.bool)
+    return Sample(grey, masks, torch.eye(4)[labels].bool(), known=always, bounded=always)
 
 
 BATCH = slices_of([0, 1, ABSENT, ABSENT] * 4, [(10, 8), (40, 50), None, None] * 4)
@@ -78,3 +79,9 @@ def test_slices_whose_outline_is_not_known_keep_label_and_tumour() -> None:
     for out in drawn(batch=unknown):
         assert torch.equal(out.grey, BATCH.grey)
         assert torch.equal(out.allowed, BATCH.allowed)
+
+
+def test_a_tumour_that_reaches_beyond_its_outline_is_never_covered() -> None:
+    infiltrating = BATCH._replace(bounded=torch.zeros(16, dtype=torch.bool))
+    for out in drawn(batch=infiltrating):
+        assert (out.masks.flatten(1).any(1) | ~BATCH.masks.flatten(1).any(1)).all()
