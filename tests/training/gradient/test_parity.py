@@ -103,7 +103,9 @@ SUBJECTS = {
     ),
     "tuned": Subject(lambda: Classifier("tuned_cnn", CLASSES, size=32), 32, ("backbone.blocks.2", "backbone.blocks.1")),
     "u-net's encoder": Subject(
-        lambda: Classifier("unet/tu-test_resnet", CLASSES), 64, ("backbone.encoder.model.layer4", "backbone.encoder.model.layer3")
+        lambda: Classifier("unet/tu-test_resnet", CLASSES),
+        64,
+        ("backbone.encoder.model.layer4", "backbone.encoder.model.layer3"),
     ),
     "vgg": Subject(lambda: Grey(vgg()), 32, ("network.2", "network.0")),
     "small": Subject(lambda: Grey(small()), 32, ("network.2", "network.0")),

@@ -1,0 +1,54 @@
+"""The commands of the laboratory: recipes measured, compared, cross-validated, pruned and tuned."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training import crossvalidate as crossvalidate_step
+from training import line
+from training.config import read_recipe
+from training.history import draw_curves
+from training.intervals import RESAMPLES
+from training.line import say
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/b0_adam.yaml.")]
+Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
+Run = Annotated[Path, typer.Option(help="Folder of the run.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change the recipe, such as --set optimizer.theta=0.25; may be repeated."),
+]
+Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples for the intervals.")]
+
+
+def experiment(
+    recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
+) -> None:
+    """Index, train, calibrate and measure in torch, whatever the network's size: <run>/report.json, curves.png."""
+    chosen = read_recipe(recipe, changes or ())
+    line.index(chosen, data, run, None)
+    line.train(chosen, data, run)
+    line.calibrate(data, run)
+    line.evaluate(data, run, resamples)
+
+
+def crossvalidate(
+    recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
+) -> None:
+    """A recipe over all its folds, resumed fold by fold: <run>/crossvalidation.json."""
+    found = crossvalidate_step.crossvalidate(read_recipe(recipe, changes or ()), data, run, resamples)
+    say(f"crossvalidate → {run / crossvalidate_step.CROSSVALIDATION}: {found.slices} slices")
+    for name, spread in (*found.chosen_epoch.items(), *found.test.items()):
+        say(f"  {name:20} {spread.mean:.4f} ± {spread.sd:.4f}")
+    for name in ("accuracy", "macro_f1"):
+        pooled = found.pooled[name]
+        say(f"  pooled {name:13} {pooled.value:.4f}  [{pooled.low:.4f}, {pooled.high:.4f}]", markup=False)
+
+
+def curves(
+    runs: Annotated[list[Path], typer.Argument(help="Runs to draw over each other, such as Adam's and SGD's.")],
+    out: Annotated[Path, typer.Option(help="The picture to write.")],
+) -> None:
+    """Learning curves of several runs in one picture."""
+    say(f"curves → {draw_curves(runs, out)}")
