@@ -40,6 +40,12 @@ def index(recipe: RecipeFile, data: Data, run: Run, published: Published = None,
     line.index(read_recipe(recipe, changes or ()), data, run, published)
 
 
+@app.command("data-card")
+def data_card(recipe: RecipeFile, data: Data, run: Run) -> None:
+    """Describe the run's pictures: counts, sizes, what leaks between its splits, a contact sheet: <run>/data.md."""
+    line.datacard(recipe, data, run)
+
+
 @app.command()
 def train(recipe: RecipeFile, data: Data, run: Run, changes: Changes = None) -> None:
     """Train, or go on where an interruption left off: <run>/best.pt. Runs under `accelerate launch` too."""
@@ -59,9 +65,22 @@ def export(data: Data, run: Run) -> None:
 
 
 @app.command()
-def evaluate(data: Data, run: Run, resamples: Resamples = RESAMPLES) -> None:
-    """Measure on the test folds: <run>/report.json, confusion.png, predictions.csv."""
-    line.evaluate(data, run, resamples)
+def evaluate(
+    run: Run,
+    data: Annotated[Path | None, typer.Option(help="Folder with the recipe's pictures, for its test folds.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Pictures from elsewhere: a folder of yes/ and no/, or of classes.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run.")] = None,
+    resamples: Resamples = RESAMPLES,
+) -> None:
+    """Measure on the test folds (<run>/report.json), or on a folder from elsewhere (external-*.json)."""
+    if (data is None) == (folder is None):
+        raise typer.BadParameter("give either --data or --folder")
+    if data:
+        line.evaluate(data, run, resamples)
+    elif folder:
+        line.evaluate_folder(run, folder, out or run, resamples)
 
 
 @app.command()

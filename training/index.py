@@ -6,23 +6,24 @@ from pathlib import Path
 from training import checkpoint
 from training.config import UNKNOWN_TUMOR, Recipe
 from training.data.arrange import arrange
-from training.data.folders import rows_of_folders
+from training.data.folders import Found, rows_of_folders
 from training.data.index import Row, read_index, refuse_split_groups, write_index
 from training.data.published import rows_of_published
 from training.errors import DataError
 
 INDEX = "index.csv"
+UNREADABLE = "unreadable.txt"
 
 
 def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) -> Path:
-    """Write `<run>/index.csv` with the pictures of the recipe's datasets below `data`.
+    """Write `<run>/index.csv` with the pictures of the recipe's datasets below `data`, and what cannot be read of them.
 
     Groups and folds come from the index at `published`, by default `<data>/index.csv`, if there is one, and are
     computed otherwise; then the recipe's split has its way. Raises `DataError` where the run has been trained on
     other rows already.
     """
-    found = _rows(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
-    rows = arrange(found, recipe.data, recipe.seed)
+    found = _find(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
+    rows = arrange(found.rows, recipe.data, recipe.seed)
     _refuse_unknown_labels(rows, recipe)
     refuse_split_groups(rows)
     target = run / INDEX
@@ -30,12 +31,13 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
         raise DataError(f"{run} was trained on another index: choose a new run")
     run.mkdir(parents=True, exist_ok=True)
     write_index(rows, target)
+    (run / UNREADABLE).write_text("".join(f"{line}\n" for line in found.unreadable))
     return target
 
 
-def _rows(datasets: Sequence[str], data: Path, published: Path, *, required: bool) -> list[Row]:
+def _find(datasets: Sequence[str], data: Path, published: Path, *, required: bool) -> Found:
     if published.is_file():
-        return rows_of_published(published, data, datasets)
+        return Found(rows_of_published(published, data, datasets), ())
     if required:
         raise DataError(f"{published} does not exist")
     return rows_of_folders(data, datasets)

@@ -1,5 +1,6 @@
 """The steps in their order, and what each tells whoever started it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -8,12 +9,14 @@ from service.contract.card import REPORT_FILE
 from training import calibrate as calibrate_step
 from training import evaluate as evaluate_step
 from training import export as export_step
+from training import external as external_step
 from training import index as index_step
 from training import register as register_step
 from training import train as train_step
 from training.config import Recipe
+from training.datacard import write_datacard
 from training.errors import RegisterError
-from training.intervals import RESAMPLES
+from training.intervals import RESAMPLES, Interval
 from training.report import Report
 
 say = Console(soft_wrap=True, highlight=False).print
@@ -22,6 +25,14 @@ say = Console(soft_wrap=True, highlight=False).print
 def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None:
     """List the pictures, and say where the list is."""
     say(f"index → {index_step.index(recipe, data, run, published)}")
+    unreadable = (run / index_step.UNREADABLE).read_text().splitlines()
+    if unreadable:
+        say(f"  {len(unreadable)} files cannot be read and are left out: {run / index_step.UNREADABLE}")
+
+
+def datacard(recipe: Path, data: Path, run: Path) -> None:
+    """Describe the run's pictures, and say where."""
+    say(f"data-card → {write_datacard(recipe, data, run)}")
 
 
 def train(recipe: Recipe, data: Path, run: Path) -> None:
@@ -50,6 +61,15 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> None:
     _say_figures(report)
 
 
+def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESAMPLES) -> None:
+    """Measure on pictures from elsewhere, and say the figures."""
+    report = external_step.evaluate_folder(run, folder, target, resamples)
+    say(f"evaluate → {target / f'external-{report.folder}.json'}: {sum(report.slices.values())} slices")
+    if report.unreadable:
+        say(f"  {report.unreadable} files cannot be read and are left out")
+    _say_intervals(report.figures)
+
+
 def register(run: Path, change: str, models: Path, *, explain: bool = False) -> None:
     """Register, and say under which version."""
     say(f"register → {register_step.register(run, models, change, explain=explain)}")
@@ -73,11 +93,15 @@ def _first_version(recipe: Recipe, models: Path) -> str:
 
 
 def _say_figures(report: Report) -> None:
-    for name, interval in report.figures.items():
-        say(f"  {name:20} {interval.value:.4f}  [{interval.low:.4f}, {interval.high:.4f}]", markup=False)
+    _say_intervals(report.figures)
     for source in report.sources:
         rate = source.by_label
         say(f"  {source.dataset}/{source.label}: {source.question} {rate.value:.4f}  [{rate.low:.4f}, {rate.high:.4f}]",
             markup=False)  # fmt: skip
     for bar in report.bars:
         say(f"  {bar}")
+
+
+def _say_intervals(figures: Mapping[str, Interval]) -> None:
+    for name, interval in figures.items():
+        say(f"  {name:20} {interval.value:.4f}  [{interval.low:.4f}, {interval.high:.4f}]", markup=False)

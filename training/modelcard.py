@@ -8,6 +8,7 @@ from training.confusion import CONFUSION
 from training.data.provenance import provenance
 from training.intervals import Interval
 from training.report import Report
+from training.tables import bullets, section, table
 
 MODEL_CARD = "README.md"
 
@@ -27,13 +28,13 @@ def render(card: Card, report: Report) -> str:
     """Markdown, section by section."""
     sections = (
         _head(card),
-        _section("What it answers", _answers(card)),
-        _section("Data", _data(card, report)),
-        _section("How it was measured", f"{report.protocol}\n\n{_bullets(report.notes)}"),
-        _section("Figures on the test folds", _figures(report)),
-        _section("Tumour or not, by source", _sources(report)),
-        _section("Limitations", _bullets(card.limitations)),
-        _section("How it was made", _made(card, report)),
+        section("What it answers", _answers(card)),
+        section("Data", _data(card, report)),
+        section("How it was measured", f"{report.protocol}\n\n{bullets(report.notes)}"),
+        section("Figures on the test folds", _figures(report)),
+        section("Tumour or not, by source", _sources(report)),
+        section("Limitations", bullets(card.limitations)),
+        section("How it was made", _made(card, report)),
     )
     return "\n\n".join(sections) + "\n"
 
@@ -58,7 +59,7 @@ def _data(card: Card, report: Report) -> str:
         [split, _list(report.folds[split]), *(_cell(report, split, label) for label in labels)]
         for split in report.counts
     )
-    return "\n".join(origins) + "\n\nSlices (groups of near-duplicates):\n\n" + _table(["", "folds", *labels], lines)
+    return "\n".join(origins) + "\n\nSlices (groups of near-duplicates):\n\n" + table(["", "folds", *labels], lines)
 
 
 def _figures(report: Report) -> str:
@@ -75,13 +76,13 @@ def _figures(report: Report) -> str:
     return "\n\n".join(
         (
             f"Value and 95 % interval ({report.resamples} resamples), by {report.measured.engine}.",
-            _table(["figure", "value"], overall),
-            _table(["class", "precision", "recall", "F1", "slices"], classes),
+            table(["figure", "value"], overall),
+            table(["class", "precision", "recall", "F1", "slices"], classes),
             "Trivial answers to the same slices, for comparison; the logistic regression sees width, height, aspect, "
             "mean grey level and grey percentiles of the original picture, and nothing else:",
-            _table(["baseline", "accuracy", "macro F1", "AUROC"], rivals),
+            table(["baseline", "accuracy", "macro F1", "AUROC"], rivals),
             "Right class by row, answer by column:",
-            _table(["", *(f"`{name}`" for name in report.class_names)], matrix),
+            table(["", *(f"`{name}`" for name in report.class_names)], matrix),
             f"![Confusion matrix]({CONFUSION})",
         )
     )
@@ -94,7 +95,7 @@ def _sources(report: Report) -> str:
         for of in report.sources
     )  # fmt: skip
     head = ["source", "slices (groups)", "rate", "by label", "by tumour probability ≥ 0.5", "mean tumour probability"]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _made(card: Card, report: Report) -> str:
@@ -118,22 +119,9 @@ def _cell(report: Report, split: str, label: str) -> str:
     return f"{report.counts[split].get(label, 0)} ({report.groups[split].get(label, 0)})"
 
 
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"* {sentence}" for sentence in sentences)
-
-
 def _list(folds: Iterable[int]) -> str:
     return ", ".join(map(str, folds))
 
 
 def _number(interval: Interval) -> str:
     return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
-
-
-def _table(head: list[str], lines: Iterable[list[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _section(title: str, text: str) -> str:
-    return f"## {title}\n\n{text}"

@@ -7,7 +7,7 @@ from training import checkpoint
 from training.config import Recipe
 from training.data.index import read_index, sha256_of, write_index
 from training.errors import DataError
-from training.index import INDEX, index
+from training.index import INDEX, UNREADABLE, index
 
 
 @pytest.fixture
@@ -58,10 +58,11 @@ def test_a_dataset_without_pictures_is_refused(recipe: Recipe, tmp_path: Path) -
         index(recipe, tmp_path, tmp_path / "run")
 
 
-def test_a_file_that_is_no_picture_is_named(copied: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture_is_listed_and_left_out(copied: Path, recipe: Recipe, tmp_path: Path) -> None:
     (copied / "drawn/glioma/0.png").write_bytes(b"text")
-    with pytest.raises(DataError, match=r"glioma/0\.png is not a picture"):
-        index(recipe, copied, tmp_path / "run")
+    rows = read_index(index(recipe, copied, tmp_path / "run"))
+    assert len(rows) == 49
+    assert (tmp_path / "run" / UNREADABLE).read_text().startswith("drawn/glioma/0.png: ")
 
 
 def test_a_label_that_is_no_class_is_refused(copied: Path, recipe: Recipe, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from training.config import DataConfig
-from training.data.index import NO_FOLD, Row
+from training.data.index import NO_FOLD, TESTING, Row
 from training.data.splits import assign_folds
-
-TESTING = "Testing"
 
 
 def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:

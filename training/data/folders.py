@@ -1,43 +1,114 @@
-"""From folders `dataset/label/file` to rows of an index, groups computed here."""
+"""From folders of classes to rows of an index: the public layouts, groups computed here, what cannot be read listed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from service.contract.probabilities import NO_TUMOR
+from training.config import UNKNOWN_TUMOR
 from training.data.groups import Thumbnail, near_duplicates, thumbnail
-from training.data.index import NO_FOLD, Row, sha256_of
+from training.data.index import NO_FOLD, TESTING, TRAINING, Row, sha256_of
 from training.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+LABELS = {"no": NO_TUMOR, "notumor": NO_TUMOR, NO_TUMOR: NO_TUMOR, "healthy": NO_TUMOR, "yes": UNKNOWN_TUMOR}
+"""Folder names that mean a label of another spelling; `glioma_tumor` is read as `glioma` without being listed."""
+OFFICIAL = {"training": TRAINING, "train": TRAINING, "testing": TESTING, "test": TESTING}
 
 
-def rows_of_folders(root: Path, datasets: Sequence[str]) -> list[Row]:
-    """Every picture of `root/dataset/label/`, near-duplicates grouped within a dataset, in no fold yet."""
-    return [row for dataset in datasets for row in _grouped(root, dataset)]
+@dataclass(frozen=True)
+class Found:
+    """The rows of every picture that can be read, and what is wrong with the others."""
+
+    rows: list[Row]
+    unreadable: tuple[str, ...]
 
 
-def _grouped(root: Path, dataset: str) -> list[Row]:
-    files = sorted(path for path in (root / dataset).glob("*/*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{root / dataset} holds no pictures: they are expected as {dataset}/label/file")
+def rows_of_folders(root: Path, datasets: Sequence[str]) -> Found:
+    """Every picture of `root/dataset/label/` or `root/dataset/Training/label/`, in no fold yet.
+
+    Near-duplicates share a group; one that repeats a picture of an earlier dataset says so in `same_as`. Raises
+    `DataError` where a dataset has no picture at all.
+    """
+    seen, unreadable = [], []
+    for row, look in _looks(root, datasets):
+        if isinstance(look, str):
+            unreadable.append(f"{row.path}: {look}")
+        else:
+            seen.append((replace(row, width=look.width, height=look.height), look.small))
+    missing = set(datasets) - {row.dataset for row, _ in seen}
+    if missing:
+        raise DataError(f"{root / min(missing)} holds no pictures: they are expected as {min(missing)}/label/file")
+    return Found(_grouped([row for row, _ in seen], np.stack([small for _, small in seen])), tuple(unreadable))
+
+
+def label_of(folder: str) -> str:
+    """The label that a folder's name stands for: `Glioma_Tumor` is glioma, `no` and `notumor` are no_tumor."""
+    name = folder.lower().replace(" ", "_").replace("-", "_")
+    return LABELS.get(name) or name.removesuffix("_tumor")
+
+
+@dataclass(frozen=True)
+class _Look:
+    width: int
+    height: int
+    small: Thumbnail
+
+
+def _looks(root: Path, datasets: Sequence[str]) -> Iterator[tuple[Row, _Look | str]]:
+    rows = [_row(root, path) for dataset in datasets for path in _files(root / dataset)]
     with ThreadPoolExecutor() as pool:
-        seen = list(track(pool.map(lambda path: _look(path, root), files), f"read {dataset}", total=len(files)))
-    groups = near_duplicates(np.stack([small for _, small in seen]))
-    return [replace(row, group=f"{dataset}-{group}") for (row, _), group in zip(seen, groups, strict=True)]
+        looks = pool.map(lambda row: _look(root / row.path), rows)
+        yield from zip(rows, track(looks, "read pictures", total=len(rows)), strict=True)
 
 
-def _look(path: Path, root: Path) -> tuple[Row, Thumbnail]:
+def _files(folder: Path) -> list[Path]:
+    below = [*folder.glob("*/*"), *(path for name in folder.glob("*") if _official(name) for path in name.glob("*/*"))]
+    return sorted(path for path in below if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _official(folder: Path) -> str:
+    return OFFICIAL.get(folder.name.lower(), "")
+
+
+def _row(root: Path, path: Path) -> Row:
     place = path.relative_to(root)
+    return Row(
+        dataset=place.parts[0],
+        path=place.as_posix(),
+        label=label_of(path.parent.name),
+        group="",
+        fold=NO_FOLD,
+        width=0,
+        height=0,
+        sha256=sha256_of(path),
+        official_split=_official(path.parent.parent),
+    )
+
+
+def _look(path: Path) -> _Look | str:
     try:
         with Image.open(path) as image:
-            width, height = image.size
-            small = thumbnail(image)
-    except OSError as error:
-        raise DataError(f"{path} is not a picture that can be read: {error}") from None
-    dataset, label = place.parts[:2]
-    return Row(dataset, place.as_posix(), label, "", NO_FOLD, width, height, sha256_of(path)), small
+            return _Look(*image.size, thumbnail(image))
+    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        return str(error).replace(str(path), "it")
+
+
+def _grouped(rows: Sequence[Row], thumbnails: Thumbnail) -> list[Row]:
+    groups = near_duplicates(thumbnails)
+    first: dict[int, Row] = {}
+    for row, group in zip(rows, groups, strict=True):
+        first.setdefault(group, row)
+    return [
+        replace(
+            row,
+            group=f"{row.dataset}-{group}",
+            same_as=first[group].path if first[group].dataset != row.dataset else "",
+        )
+        for row, group in zip(rows, groups, strict=True)
+    ]

@@ -28,6 +28,9 @@ class Row:
     same_as: str = ""
 
 
+TRAINING, TESTING = "Training", "Testing"
+"""What a publisher's own split calls its parts."""
+
 NO_FOLD = 0
 """Fold of a row that was dealt to none: not yet, or because its source is left out whole."""
 

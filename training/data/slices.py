@@ -59,9 +59,20 @@ def load_slices(rows: Sequence[Row], root: Path, spec: InputSpec, class_names: S
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npy")
-        np.save(partial, _read(rows, root, spec))
+        np.save(partial, read_slices(rows, root, spec))
         partial.replace(path)
     return Slices(rows, np.load(path, mmap_mode="r"), allowed)
+
+
+def read_slices(rows: Sequence[Row], root: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Every picture of `rows` below `root`, preprocessed as the service does it: (N, h, w)."""
+
+    def read(row: Row) -> npt.NDArray[np.uint8]:
+        with Image.open(root / row.path) as image:
+            return preprocess(image, spec)
+
+    with ThreadPoolExecutor() as pool:
+        return np.stack(list(track(pool.map(read, rows), f"preprocess {spec.width} px", total=len(rows))))
 
 
 def allowed_classes(label: str, class_names: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -88,15 +99,6 @@ def draw_weights(slices: Slices, config: DataConfig) -> npt.NDArray[np.float64]:
         ]
     )
     return np.asarray(weights / weights.sum())
-
-
-def _read(rows: Sequence[Row], root: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
-    def read(row: Row) -> npt.NDArray[np.uint8]:
-        with Image.open(root / row.path) as image:
-            return preprocess(image, spec)
-
-    with ThreadPoolExecutor() as pool:
-        return np.stack(list(track(pool.map(read, rows), f"preprocess {spec.width} px", total=len(rows))))
 
 
 def _fingerprint(rows: Sequence[Row], spec: InputSpec) -> str:

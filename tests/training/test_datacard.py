@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.config import Recipe
+from training.datacard import write_datacard
+from training.index import index
+
+
+@pytest.fixture
+def parted(pictures: Path, recipe: Recipe, tmp_path: Path) -> Path:
+    """A run whose slices were dealt one by one, so that mirror images part."""
+    chosen = recipe.model_copy(update={"data": recipe.data.model_copy(update={"split": "random"})})
+    (tmp_path / "recipe.json").write_text(chosen.model_dump_json())
+    index(chosen, pictures, tmp_path / "run")
+    return tmp_path
+
+
+def test_a_split_by_slice_shows_what_it_leaks(parted: Path, pictures: Path) -> None:
+    text = write_datacard(parted / "recipe.json", pictures, parted / "run").read_text()
+    leaking = [line for line in text.splitlines() if line.startswith("| test |")]
+    assert len(leaking) == 5
+    assert any("(0.0%)" not in line for line in leaking)
+    assert "| drawn | glioma | 10 | 10 |" in text
+
+
+def test_the_contact_sheet_has_a_line_a_label(parted: Path, pictures: Path) -> None:
+    write_datacard(parted / "recipe.json", pictures, parted / "run")
+    with Image.open(parted / "run" / "contact.png") as sheet:
+        assert sheet.size == (1120, 5 * 126)
+        assert np.asarray(sheet)[20:126, :112].max() > 100
+
+
+def test_a_split_by_group_leaks_nothing(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    index(recipe, pictures, tmp_path / "run")
+    text = write_datacard(tmp_path / "recipe.json", pictures, tmp_path / "run").read_text()
+    assert all("0 (0.0%)" in line for line in text.splitlines() if line.startswith(("| test |", "| val |")))

@@ -1,0 +1,58 @@
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.__main__ import main
+from training.errors import DataError
+from training.external import External, evaluate_folder
+from training.register import register
+
+
+@pytest.fixture
+def elsewhere(pictures: Path, tmp_path: Path) -> Path:
+    """A folder of yes and no, one of its files broken."""
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(pictures / "drawn" / "glioma", folder / "yes")
+    shutil.copytree(pictures / "drawn" / "no_tumor", folder / "no")
+    (folder / "no" / "broken.jpg").write_bytes(b"text")
+    return folder
+
+
+def test_a_folder_of_yes_and_no_is_measured(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
+    report = evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+    assert report.slices == {"no_tumor": 10, "tumor": 10}
+    assert report.groups == {"no_tumor": 5, "tumor": 5}
+    assert report.unreadable == 1
+    called = (
+        1 - np.array([report.confusion[label][report.class_names.index("no_tumor")] for label in report.slices]) / 10
+    )
+    assert set(report.figures) == {"sensitivity", "specificity", "accuracy", "auroc"}
+    assert 0 <= called.min() <= called.max() <= 1
+    assert (tmp_path / "external-elsewhere.png").stat().st_size > 5000
+    assert External.model_validate_json((tmp_path / "external-elsewhere.json").read_bytes()) == report
+
+
+def test_a_bundle_answers_as_its_run_does(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
+    bundle = register(finished, tmp_path / "models", "First version.")
+    ours = evaluate_folder(bundle, elsewhere, tmp_path, resamples=100)
+    assert ours == evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+
+
+def test_a_folder_without_healthy_slices_is_refused(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
+    shutil.rmtree(elsewhere / "no")
+    with pytest.raises(DataError, match="slices without one"):
+        evaluate_folder(finished, elsewhere, tmp_path)
+
+
+def test_the_command_takes_one_of_data_and_folder(
+    finished: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["training", "evaluate", "--run", str(finished), "--out", str(tmp_path), "--resamples", "1000"]
+    for given, code in (["--folder", str(elsewhere)], 0), ([], 2):
+        monkeypatch.setattr(sys, "argv", [*words, *given])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code

@@ -1,0 +1,28 @@
+"""What a split gives away: slices that are measured on and have a near-duplicate among those trained on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from training.data.index import Row
+
+
+class Leak(NamedTuple):
+    """Of `slices`, how many resemble one of the training folds."""
+
+    slices: int
+    leaking: int
+
+
+def leaks(
+    rows: Sequence[Row], groups: Sequence[int], train_folds: Sequence[int], folds: Sequence[int]
+) -> dict[str, Leak]:
+    """By label, for the slices of `folds`; `groups` (one a row) joins near-duplicates, whatever the index says."""
+    trained = {group for row, group in zip(rows, groups, strict=True) if row.fold in train_folds}
+    slices: Counter[str] = Counter()
+    leaking: Counter[str] = Counter()
+    for row, group in zip(rows, groups, strict=True):
+        if row.fold in folds:
+            slices[row.label] += 1
+            leaking[row.label] += group in trained
+    return {label: Leak(slices[label], leaking[label]) for label in sorted(slices)}

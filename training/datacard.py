@@ -1,0 +1,112 @@
+"""What a run's pictures are: counts, sizes, modes, what leaks between its splits, and a sheet to look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+from rich.progress import track
+
+from service.contract.preprocess import to_grey
+from training.config import read_recipe
+from training.data.groups import Thumbnail, near_duplicates, thumbnail
+from training.data.index import Row, read_index
+from training.data.leaks import leaks
+from training.data.provenance import provenance
+from training.errors import made_by
+from training.index import INDEX, UNREADABLE
+from training.tables import bullets, section, table
+
+CARD = "data.md"
+SHEET = "contact.png"
+TILE, COLUMNS = 112, 10
+
+
+class Seen(NamedTuple):
+    """One picture as it lies on the disk."""
+
+    mode: str
+    small: Thumbnail
+
+
+def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
+    """Write `<run>/data.md` and `<run>/contact.png` for the run's index, and return the first."""
+    recipe = read_recipe(recipe_path)
+    rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
+    with ThreadPoolExecutor() as pool:
+        seen = list(track(pool.map(lambda row: _see(data / row.path), rows), "look at pictures", total=len(rows)))
+    groups = near_duplicates(np.stack([each.small for each in seen]))
+    unreadable = made_by("index", run / UNREADABLE).read_text().splitlines()
+    held_out = {"val": recipe.data.val_folds, "test": recipe.data.test_folds}
+    leaking = (
+        [split, label, str(found.slices), f"{found.leaking} ({found.leaking / found.slices:.1%})"]
+        for split, folds in held_out.items()
+        for label, found in leaks(rows, groups, recipe.data.train_folds, folds).items()
+    )
+    sections = (
+        f"# Pictures of {recipe.name}",
+        section("Sources", bullets(_source(name) for name in recipe.data.datasets)),
+        section("Counts", table(["source", "label", "slices", "groups", "folds"], _counts(rows))),
+        section("Sizes and modes", table(["source", "label", "width by height", "modes"], _shapes(rows, seen))),
+        section(
+            "What leaks",
+            "Held-out slices that have a near-duplicate (flips and turns included) among the training slices:\n\n"
+            + table(["split", "label", "slices", "leaking"], leaking),
+        ),
+        section("Unreadable", bullets(unreadable) or "Nothing."),
+        f"![Contact sheet]({SHEET})",
+    )
+    draw_sheet(rows, data, run / SHEET)
+    (run / CARD).write_text("\n\n".join(sections) + "\n")
+    return run / CARD
+
+
+def draw_sheet(rows: Sequence[Row], data: Path, path: Path) -> None:
+    """One line of pictures a source and label, spread evenly over its groups."""
+    kinds = _kinds(rows)
+    sheet = Image.new("L", (TILE * COLUMNS, (TILE + 14) * len(kinds)), 0)
+    pen = ImageDraw.Draw(sheet)
+    for line, ((dataset, label), members) in enumerate(kinds.items()):
+        top = line * (TILE + 14)
+        pen.text((3, top + 1), f"{dataset} / {label}: {len(members)}", fill=255)
+        firsts = list({row.group: row for row in members}.values())
+        for column, chosen in enumerate(np.linspace(0, len(firsts) - 1, min(COLUMNS, len(firsts))).astype(int)):
+            with Image.open(data / firsts[chosen].path) as image:
+                sheet.paste(ImageOps.contain(to_grey(image), (TILE - 2, TILE - 2)), (column * TILE, top + 14))
+    sheet.save(path)
+
+
+def _see(path: Path) -> Seen:
+    with Image.open(path) as image:
+        return Seen(image.mode, thumbnail(image))
+
+
+def _source(dataset: str) -> str:
+    known = provenance(dataset)
+    return f"**{dataset}**: {known.origin}; {known.licence}. {known.fault}"
+
+
+def _kinds(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    kinds: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.dataset, row.label)):
+        kinds.setdefault((row.dataset, row.label), []).append(row)
+    return kinds
+
+
+def _counts(rows: Sequence[Row]) -> Iterable[list[str]]:
+    for kind, members in _kinds(rows).items():
+        folds = Counter(row.fold for row in members)
+        spread = ", ".join(f"{fold}: {count}" for fold, count in sorted(folds.items()))
+        yield [*kind, str(len(members)), str(len({row.group for row in members})), spread]
+
+
+def _shapes(rows: Sequence[Row], seen: Sequence[Seen]) -> Iterable[list[str]]:
+    modes = {row.path: each.mode for row, each in zip(rows, seen, strict=True)}
+    for kind, members in _kinds(rows).items():
+        sizes = np.array([(row.width, row.height) for row in members])
+        low, middle, high = (f"{w:.0f} by {h:.0f}" for w, h in np.quantile(sizes, (0, 0.5, 1), axis=0))
+        counted = Counter(modes[row.path] for row in members).most_common()
+        yield [*kind, f"{low} to {high}, median {middle}", ", ".join(f"{mode} {count}" for mode, count in counted)]

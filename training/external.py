@@ -1,0 +1,133 @@
+"""A trained network on pictures from elsewhere: any folder of `yes/` and `no/`, or of classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
+from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
+from training.calibrate import read_temperature
+from training.config import read_recipe
+from training.data.folders import Found, rows_of_folders
+from training.data.index import Row, sha256_of
+from training.data.slices import read_slices
+from training.errors import DataError, made_by
+from training.export import read_graph
+from training.graph import Graph
+from training.intervals import RESAMPLES, Chosen, Interval, bounded, intervals
+from training.train import RECIPE, input_spec
+
+THRESHOLD = 0.5
+SEED = 0
+
+
+class External(BaseModel):
+    """What was answered to a folder's slices; intervals are of a bootstrap over groups of near-duplicates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    graph_sha256: str
+    slices: dict[str, int]
+    groups: dict[str, int]
+    unreadable: int
+    threshold: float
+    figures: dict[str, Interval]
+    class_names: tuple[str, ...]
+    confusion: dict[str, tuple[int, ...]]
+
+
+class Asked(NamedTuple):
+    """What answers: a graph and all that gives its answers a meaning."""
+
+    graph: Path
+    class_names: tuple[str, ...]
+    spec: InputSpec
+    temperature: float
+
+
+def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESAMPLES) -> External:
+    """Write `<target>/external-<folder>.json` and `.png` (ROC) for what `run`, a run or a bundle, answers to `folder`.
+
+    Raises `DataError` where the folder holds no tumour or no slice without one.
+    """
+    asked = read_asked(run)
+    found = rows_of_folders(folder.resolve().parent, [folder.resolve().name])
+    shows = np.array([row.label != NO_TUMOR for row in found.rows])
+    if shows.all() or not shows.any():
+        raise DataError(f"{folder} must hold slices with a tumour and slices without one")
+    pixels = read_slices(found.rows, folder.resolve().parent, asked.spec)
+    probs = probabilities(Graph(asked.graph)(pixels).logits, asked.temperature)
+    report = _report(found, asked, folder.resolve().name, probs, resamples)
+    path = target / f"external-{report.folder}.json"
+    path.write_text(report.model_dump_json(indent=2) + "\n")
+    draw_roc(shows, tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
+    return report
+
+
+def read_asked(run: Path) -> Asked:
+    """The network of a registered bundle, or of a run that was exported."""
+    if (run / CARD_FILE).exists():
+        card = read_card(run.resolve())
+        return Asked(run / MODEL_FILE, card.class_names, card.input, card.temperature)
+    recipe = read_recipe(made_by("train", run / RECIPE))
+    return Asked(read_graph(run), recipe.class_names, input_spec(recipe), read_temperature(run))
+
+
+def draw_roc(shows: npt.NDArray[np.bool_], tumor: npt.NDArray[np.float64], report: External, path: Path) -> None:
+    """The ROC curve of tumour against none, the threshold marked."""
+    misses, hits, _ = roc_curve(shows, tumor)
+    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(misses, hits, label=f"AUROC {report.figures['auroc'].value:.3f}")
+    place = (1 - report.figures["specificity"].value, report.figures["sensitivity"].value)
+    axes.plot(*place, "o", label=f"tumour probability ≥ {report.threshold}")
+    axes.plot([0, 1], [0, 1], ":", color="grey")
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"Tumour or not: {report.folder}")
+    axes.legend(loc="lower right")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64], resamples: int) -> External:
+    labels = sorted({row.label for row in found.rows})
+    answers = probs.argmax(axis=1)
+    return External(
+        folder=name,
+        graph_sha256=sha256_of(asked.graph),
+        slices={label: len(_of(found.rows, label)) for label in labels},
+        groups={label: len({found.rows[i].group for i in _of(found.rows, label)}) for label in labels},
+        unreadable=len(found.unreadable),
+        threshold=THRESHOLD,
+        figures=_figures(found.rows, tumor_probability(probs, asked.class_names), resamples),
+        class_names=asked.class_names,
+        confusion={
+            label: tuple(np.bincount(answers[_of(found.rows, label)], minlength=len(asked.class_names)).tolist())
+            for label in labels
+        },
+    )
+
+
+def _figures(rows: Sequence[Row], tumor: npt.NDArray[np.float64], resamples: int) -> dict[str, Interval]:
+    shows = np.array([row.label != NO_TUMOR for row in rows])
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        ill, called = shows[chosen], tumor[chosen] >= THRESHOLD
+        return {
+            "sensitivity": float(called[ill].mean()),
+            "specificity": float((~called[~ill]).mean()),
+            "accuracy": float((called == ill).mean()),
+            "auroc": float(roc_auc_score(ill, tumor[chosen])),
+        }
+
+    groups = len({row.group for row in rows})
+    return {name: bounded(found, groups) for name, found in intervals(figures, rows, SEED, resamples).items()}
+
+
+def _of(rows: Sequence[Row], label: str) -> list[int]:
+    return [i for i, row in enumerate(rows) if row.label == label]
