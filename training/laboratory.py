@@ -7,6 +7,7 @@ import typer
 
 from training import crossvalidate as crossvalidate_step
 from training import line
+from training import prune as prune_step
 from training.config import read_recipe
 from training.history import draw_curves
 from training.intervals import RESAMPLES
@@ -52,3 +53,15 @@ def curves(
 ) -> None:
     """Learning curves of several runs in one picture."""
     say(f"curves → {draw_curves(runs, out)}")
+
+
+def prune(
+    data: Data,
+    run: Annotated[Path, typer.Option(help="A trained run; its levels go below <run>/prune.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of retraining a level.")] = 3,
+) -> None:
+    """Prune weights and channels at several levels, retrain, measure, time: <run>/prune/pruning.md."""
+    for level in prune_step.prune(data, run, epochs):
+        accuracy = f"accuracy {level.accuracy_before:.4f} → {level.accuracy_after:.4f}"
+        say(f"  {level.method} {level.percent} %: {accuracy}, {level.time.median:.2f} of the time")
+    say(f"prune → {run / 'prune' / 'pruning.md'}")

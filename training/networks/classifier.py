@@ -78,7 +78,7 @@ class Classifier(nn.Module):
         """What turns the second part of `with_features` into the logit of a tumour in every cell (N, 1, h', w')."""
         if isinstance(self.backbone, UNet):
             return nn.Identity()
-        channels = self.backbone.widths[-1] if isinstance(self.backbone, PlainNetwork) else self.head.in_features
+        channels = self.backbone.channels if isinstance(self.backbone, PlainNetwork) else self.head.in_features
         return nn.Conv2d(channels, 1, kernel_size=1)
 
     @property

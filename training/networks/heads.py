@@ -14,12 +14,16 @@ class SigmoidHead(nn.Module):
 
     def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.in_features = in_features
         self.score = nn.Linear(in_features, 1)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Embedding (N, in_features) to logits (N, 2)."""
         return F.pad(self.score(embedding), (1, 0))
+
+    @property
+    def in_features(self) -> int:
+        """Width of the embedding."""
+        return self.score.in_features
 
     @property
     def weight(self) -> Tensor:

@@ -28,7 +28,7 @@ class PlainNetwork(nn.Module):
     def __init__(self, size: int, blocks: Sequence[Sequence[int]], dense: Sequence[int], *, norm: bool = False) -> None:
         super().__init__()
         self.size = size
-        self.widths = widths = (3, *(width for block in blocks for width in block))
+        widths = (3, *(width for block in blocks for width in block))
         convolutions = iter([_convolution(*ends) for ends in pairwise(widths)])
         parts = [nn.Sequential(*(next(convolutions) for _ in block)) for block in blocks]
         self.blocks = nn.ModuleList(parts)
@@ -37,6 +37,11 @@ class PlainNetwork(nn.Module):
         ends = pairwise((widths[-1] * side * side, *dense))
         self.dense = nn.Sequential(*(_dense(*each, norm=norm) for each in ends))
         self.num_features = dense[-1]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the last map."""
+        return [part.out_channels for part in self.blocks.modules() if isinstance(part, nn.Conv2d)][-1]
 
     def forward_features(self, pictures: Tensor) -> Tensor:
         """Pictures (N, 3, size, size) to the last map before its pooling."""
