@@ -18,7 +18,7 @@ from training.config import read_recipe
 from training.errors import TrainingError
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
-from training.laboratory import Changes, crossvalidate, curves, experiment, prune
+from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
@@ -111,7 +111,7 @@ def whole_line(
     line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, explainable):
+for command in (experiment, crossvalidate, curves, prune, tune, explainable):
     app.command()(command)
 
 

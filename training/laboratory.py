@@ -8,6 +8,7 @@ import typer
 from training import crossvalidate as crossvalidate_step
 from training import line
 from training import prune as prune_step
+from training import tune as tune_step
 from training.config import read_recipe
 from training.history import draw_curves
 from training.intervals import RESAMPLES
@@ -65,3 +66,15 @@ def prune(
         accuracy = f"accuracy {level.accuracy_before:.4f} → {level.accuracy_after:.4f}"
         say(f"  {level.method} {level.percent} %: {accuracy}, {level.time.median:.2f} of the time")
     say(f"prune → {run / 'prune' / 'pruning.md'}")
+
+
+def tune(
+    recipe: RecipeFile,
+    data: Data,
+    run: Run,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all; those of an interrupted search count.")] = 20,
+    changes: Changes = None,
+) -> None:
+    """Search learning rate, dropout, widths and augmentation: <run>/best_trial.json, importance.png, a recipe."""
+    best = tune_step.tune(read_recipe(recipe, changes or ()), data, run, trials)
+    say(f"tune → {run / tune_step.BEST_TRIAL}: trial {best.number}, {best.value:.4f}, {best.params}")
