@@ -8,14 +8,16 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from service.contract.probabilities import NO_TUMOR
 from training.config import Recipe
 from training.data.augment import augment_outlined, mix
+from training.data.graft import Sample
 from training.data.outlines import Masks
 from training.data.slices import Slices, draw_weights
 
 
 class Batch(NamedTuple):
-    """Slices (N, h, w) in 0–255 with their allowed classes, partners' classes (N, classes) and masks (N, h, w) in 0–1.
+    """Slices (N, h, w) in 0–255 with their allowed and partners' classes (N, classes) and masks (N, 1, h, w) in 0–1.
 
     `share` is what the slice itself holds of a mixture; `outlined` (N,) says where the mask is known.
     """
@@ -56,13 +58,16 @@ def draw_batches(
     """The batches of an epoch at its size, with a progress bar."""
     drawn, size = draw(source, recipe, generator).numpy(), size_of(recipe, epoch)
     starts = range(0, len(drawn), recipe.optimizer.batch_size)
+    absent = recipe.class_names.index(NO_TUMOR) if NO_TUMOR in recipe.class_names else 0
     for start in track(starts, f"epoch {epoch + 1} of {recipe.epochs}, {size} px", transient=True):
         chosen = drawn[start : start + recipe.optimizer.batch_size]
-        both = (torch.from_numpy(source.pixels[chosen]), torch.from_numpy(masks.pixels[chosen]))
-        slices, seen = augment_outlined(*both, size, recipe.augment, generator)
-        mixed, partners, share = mix(slices, torch.from_numpy(source.allowed[chosen]), recipe.augment.mixup)
-        allowed, outlined = torch.from_numpy(source.allowed[chosen]), torch.from_numpy(masks.known[chosen])
-        yield Batch(mixed, allowed, partners, seen, outlined, share)
+        pixels, seen, allowed, known = (
+            torch.from_numpy(part[chosen]) for part in (source.pixels, masks.pixels, source.allowed, masks.known)
+        )
+        sample = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known)
+        grey, seen, allowed, known = augment_outlined(sample, size, recipe.augment, absent=absent, generator=generator)
+        mixed, partners, share = mix(grey.squeeze(1) * 255, allowed, recipe.augment.mixup)
+        yield Batch(mixed, allowed, partners, seen, known, share)
 
 
 def draw(source: Slices, recipe: Recipe, generator: torch.Generator) -> Tensor:

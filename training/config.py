@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from service.contract.probabilities import NO_TUMOR
 from training.errors import RecipeError
 from training.recipefile import read_raw
 
@@ -77,6 +78,8 @@ class AugmentConfig(_Strict):
     gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
     contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
+    cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
+    graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
     match: Share = Field(0.0, description="Share of slices that take over the grey levels of another one of the batch.")
     bias: Span = Field(0.0, description="Strength of a smooth shading, as |ln gain|.")
     blur: Share = Field(0.3, description="Share of slices that lose resolution.")
@@ -172,6 +175,8 @@ class Recipe(_Strict):
             raise ValueError("optimizer.outline_weight and optimizer.theta need data.outlines")
         if wanted and self.augment.mixup:
             raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
+        if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
+            raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
         if self.best_by == "val_dice" and self.optimizer.theta is None:
             raise ValueError("best_by val_dice needs optimizer.theta: masks are measured where they are learnt so")
         return self

@@ -91,6 +91,7 @@ def _report(
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         baselines=trivial,
         sources=measure.by_source(predictions, seed, resamples),
+        tumor_or_not=measure.by_dataset(predictions, seed, resamples),
         bars=(
             Bar(figure="macro_f1", at_least=LEAST_MACRO_F1, value=figures["macro_f1"].value),
             Bar(figure="ece", at_most=MOST_ECE, value=figures["ece"].value),

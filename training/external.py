@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
 from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
@@ -20,10 +20,10 @@ from training.data.slices import read_slices
 from training.errors import DataError, made_by
 from training.export import read_graph
 from training.graph import Graph
-from training.intervals import RESAMPLES, Chosen, Interval, bounded, intervals
+from training.intervals import RESAMPLES, Interval
 from training.train import RECIPE, input_spec
+from training.tumor import THRESHOLD, has_both, tumor_intervals
 
-THRESHOLD = 0.5
 SEED = 0
 
 
@@ -59,14 +59,14 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     """
     asked = read_asked(run)
     found = rows_of_folders(folder.resolve().parent, [folder.resolve().name])
-    shows = np.array([row.label != NO_TUMOR for row in found.rows])
-    if shows.all() or not shows.any():
+    if not has_both(found.rows):
         raise DataError(f"{folder} must hold slices with a tumour and slices without one")
     pixels = read_slices(found.rows, folder.resolve().parent, asked.spec)
     probs = probabilities(Graph(asked.graph)(pixels).logits, asked.temperature)
     report = _report(found, asked, folder.resolve().name, probs, resamples)
     path = target / f"external-{report.folder}.json"
     path.write_text(report.model_dump_json(indent=2) + "\n")
+    shows = np.array([row.label != NO_TUMOR for row in found.rows])
     draw_roc(shows, tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
     return report
 
@@ -104,29 +104,13 @@ def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64
         groups={label: len({found.rows[i].group for i in _of(found.rows, label)}) for label in labels},
         unreadable=len(found.unreadable),
         threshold=THRESHOLD,
-        figures=_figures(found.rows, tumor_probability(probs, asked.class_names), resamples),
+        figures=tumor_intervals(found.rows, tumor_probability(probs, asked.class_names), SEED, resamples),
         class_names=asked.class_names,
         confusion={
             label: tuple(np.bincount(answers[_of(found.rows, label)], minlength=len(asked.class_names)).tolist())
             for label in labels
         },
     )
-
-
-def _figures(rows: Sequence[Row], tumor: npt.NDArray[np.float64], resamples: int) -> dict[str, Interval]:
-    shows = np.array([row.label != NO_TUMOR for row in rows])
-
-    def figures(chosen: Chosen) -> dict[str, float]:
-        ill, called = shows[chosen], tumor[chosen] >= THRESHOLD
-        return {
-            "sensitivity": float(called[ill].mean()),
-            "specificity": float((~called[~ill]).mean()),
-            "accuracy": float((called == ill).mean()),
-            "auroc": float(roc_auc_score(ill, tumor[chosen])),
-        }
-
-    groups = len({row.group for row in rows})
-    return {name: bounded(found, groups) for name, found in intervals(figures, rows, SEED, resamples).items()}
 
 
 def _of(rows: Sequence[Row], label: str) -> list[int]:

@@ -18,12 +18,12 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
 
 
 def outline_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
-    """Mean cross-entropy of each cell's logit (N, 1, h, w) with the share of it that is tumour in `masks` (N, H, W).
+    """Mean cross-entropy of each cell's logit (N, 1, h, w) with the share of it that is tumour in `masks` (N, 1, H, W).
 
     Only slices that are `outlined` (N,) count; 0 where none is.
     """
     height, width = logits.shape[-2:]
-    shares = F.adaptive_avg_pool2d(masks.unsqueeze(1), (height, width))
+    shares = F.adaptive_avg_pool2d(masks, (height, width))
     losses = F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
     return (losses * outlined).sum() / outlined.sum().clamp(min=1)
 
@@ -34,7 +34,7 @@ def overlap_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
     Arguments are those of `outline_loss`; a slice without a tumour costs nothing if nothing is drawn.
     """
     height, width = logits.shape[-2:]
-    shares = F.adaptive_avg_pool2d(masks.unsqueeze(1), (height, width))
+    shares = F.adaptive_avg_pool2d(masks, (height, width))
     drawn = logits.sigmoid()
     both, total = (drawn * shares).sum((1, 2, 3)), (drawn + shares).sum((1, 2, 3))
     return ((1 - (2 * both + 1) / (total + 1)) * outlined).sum() / outlined.sum().clamp(min=1)

@@ -8,10 +8,13 @@ import numpy.typing as npt
 
 from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
 from training import scores
-from training.data.index import Row
+from training.data.index import NO_FOLD, Row
 from training.data.slices import Slices
 from training.intervals import Chosen, Interval, bounded, intervals
-from training.report import Baseline, ClassFigures, Source
+from training.report import Baseline, ClassFigures, Source, TumorOrNot
+from training.tumor import has_both, tumor_intervals
+
+ALL = "all test folds"
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,35 @@ def by_source(predictions: Predictions, seed: int, resamples: int) -> tuple[Sour
     return tuple(_source(predictions.select(keep), seed, resamples) for keep in chosen.values())
 
 
+def by_dataset(predictions: Predictions, seed: int, resamples: int) -> tuple[TumorOrNot, ...]:
+    """Tumour or not, for each dataset that holds both, and for all of what was not left out."""
+    rows = predictions.slices.rows
+    names = np.array([row.dataset for row in rows])
+    dealt = np.array([row.fold != NO_FOLD for row in rows])
+    parts = {str(name): names == name for name in sorted(set(names))} | {ALL: dealt}
+    return tuple(
+        _tumor_or_not(name, predictions.select(keep), seed, resamples)
+        for name, keep in parts.items()
+        if has_both(predictions.select(keep).slices.rows)
+    )
+
+
 def count(rows: Sequence[Row]) -> tuple[dict[str, int], dict[str, int]]:
     """Slices, and groups of slices, by label."""
     labels = sorted({row.label for row in rows})
     slices = {label: sum(row.label == label for row in rows) for label in labels}
     groups = {label: len({(row.dataset, row.group) for row in rows if row.label == label}) for label in labels}
     return slices, groups
+
+
+def _tumor_or_not(name: str, asked: Predictions, seed: int, resamples: int) -> TumorOrNot:
+    rows = asked.slices.rows
+    return TumorOrNot(
+        dataset=name,
+        left_out=all(row.fold == NO_FOLD for row in rows),
+        slices=len(rows),
+        figures=tumor_intervals(rows, asked.tumor, seed, resamples),
+    )
 
 
 def _labels(probs: Probabilities, targets: scores.Ints, names: Sequence[str]) -> dict[str, float]:

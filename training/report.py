@@ -52,6 +52,15 @@ class Source(_Strict):
     mean_tumor_probability: Interval
 
 
+class TumorOrNot(_Strict):
+    """One dataset's slices, asked whether they show a tumour; `left_out` says that no fold of training held any."""
+
+    dataset: str
+    left_out: bool
+    slices: int
+    figures: dict[str, Interval]
+
+
 class Bar(_Strict):
     """A limit set before measuring."""
 
@@ -89,4 +98,5 @@ class Report(_Strict):
     confusion: Matrix
     baselines: dict[str, Baseline]
     sources: tuple[Source, ...]
+    tumor_or_not: tuple[TumorOrNot, ...] = ()
     bars: tuple[Bar, ...]

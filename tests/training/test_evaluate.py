@@ -15,6 +15,7 @@ from training.checkpoint import BEST
 from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.index import sha256_of
+from training.data.phantom import draw_phantom
 from training.errors import OrderError
 from training.evaluate import PREDICTIONS, evaluate
 from training.graph import Graph
@@ -118,7 +119,9 @@ def test_a_source_left_out_counts_by_source_only(
     finished: Path, pictures: Path, recipe: Recipe, report: Report, tmp_path: Path
 ) -> None:
     data = shutil.copytree(pictures, tmp_path / "data")
-    shutil.copytree(data / "drawn", data / "elsewhere")
+    for seed, label in enumerate(["glioma", "no_tumor"] * 4, start=100):
+        (data / "elsewhere" / label).mkdir(parents=True, exist_ok=True)
+        draw_phantom(label, (90, 80), seed).save(data / "elsewhere" / label / f"{seed}.png")
     chosen = recipe.data.model_copy(update={"datasets": ("drawn", "elsewhere"), "leave_out": ("elsewhere",)})
     wider, run = recipe.model_copy(update={"data": chosen}), tmp_path / "runs" / "wider"
     index(wider, data, run)
@@ -127,6 +130,8 @@ def test_a_source_left_out_counts_by_source_only(
     (run / RECIPE).write_text(wider.model_dump_json())
     measured = evaluate(data, run, resamples=100)
     assert measured.figures["accuracy"].value == report.figures["accuracy"].value
-    assert sum(measured.counts["left out"].values()) == 50
-    assert {source.dataset: source.slices for source in measured.sources} == {"drawn": 2, "elsewhere": 10}
+    assert measured.counts["left out"] == {"glioma": 4, "no_tumor": 4}
+    assert {source.dataset: source.slices for source in measured.sources} == {"drawn": 2, "elsewhere": 4}
     assert "elsewhere was left out whole" in measured.protocol
+    asked = {of.dataset: (of.left_out, of.slices) for of in measured.tumor_or_not}
+    assert asked == {"drawn": (False, 10), "elsewhere": (True, 8), "all test folds": (False, 10)}

@@ -29,7 +29,7 @@ def test_a_folder_of_yes_and_no_is_measured(finished: Path, elsewhere: Path, tmp
     called = (
         1 - np.array([report.confusion[label][report.class_names.index("no_tumor")] for label in report.slices]) / 10
     )
-    assert set(report.figures) == {"sensitivity", "specificity", "accuracy", "auroc"}
+    assert set(report.figures) == {"sensitivity", "specificity", "accuracy", "auroc", "specificity_at_95"}
     assert 0 <= called.min() <= called.max() <= 1
     assert (tmp_path / "external-elsewhere.png").stat().st_size > 5000
     assert External.model_validate_json((tmp_path / "external-elsewhere.json").read_bytes()) == report

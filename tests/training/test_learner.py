@@ -27,7 +27,7 @@ def batch() -> Batch:
     draws = torch.Generator().manual_seed(4)
     allowed = torch.nn.functional.one_hot(torch.arange(N) % 4, 4).bool()
     allowed[3] = torch.tensor([True, True, False, True])
-    masks = (torch.rand(N, 32, 32, generator=draws) > 0.9).float()
+    masks = (torch.rand(N, 1, 32, 32, generator=draws) > 0.9).float()
     outlined = torch.tensor([True, False] * 4 + [False] * 2)
     return Batch(torch.rand(N, 32, 32, generator=draws) * 255, allowed, allowed.flip(0), masks, outlined, 0.7)
 

@@ -28,15 +28,15 @@ def test_with_every_class_allowed_there_is_nothing_to_learn() -> None:
 
 
 def test_an_outline_that_is_found_costs_little_and_one_that_is_missed_much() -> None:
-    masks = torch.zeros(1, 8, 8)
-    masks[:, :4, :4] = 1
+    masks = torch.zeros(1, 1, 8, 8)
+    masks[:, :, :4, :4] = 1
     right = torch.tensor([[[[9.0, -9.0], [-9.0, -9.0]]]])
     assert outline_loss(right, masks, torch.tensor([True])) < 0.01
     assert outline_loss(-right, masks, torch.tensor([True])) > 5
 
 
 def test_slices_without_an_outline_do_not_count() -> None:
-    logits, masks = torch.randn(3, 1, 2, 2), torch.rand(3, 8, 8)
+    logits, masks = torch.randn(3, 1, 2, 2), torch.rand(3, 1, 8, 8)
     alone = outline_loss(logits[1:2], masks[1:2], torch.tensor([True]))
     assert torch.isclose(outline_loss(logits, masks, torch.tensor([False, True, False])), alone)
     assert outline_loss(logits, masks, torch.zeros(3, dtype=torch.bool)) == 0

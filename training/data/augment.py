@@ -12,37 +12,75 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import AugmentConfig
+from training.data.graft import Sample, graft
+
+PART = (0.45, 0.8)
+"""Side of a cut, as a share of the slice's."""
+GONE, KEPT = 0.05, 0.5
+"""Visible shares of a tumour below which a cut slice shows none, and below which nobody can say."""
 
 GROUND = 0.03
 """Grey level, of 1, up to which a pixel counts as ground around the head."""
 
 
 def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Slices (N, H, W) uint8 to (N, size, size) float in 0–255."""
-    return augment_outlined(slices, slices.new_zeros(slices.shape), size, config, generator)[0]
+    """Slices (N, H, W) uint8 to (N, size, size) float in 0–255, of whose labels nothing is known."""
+    nothing = torch.zeros(len(slices), 1, dtype=torch.bool)
+    batch = Sample(slices.unsqueeze(1), torch.zeros_like(slices).unsqueeze(1), nothing, nothing[:, 0])
+    return augment_outlined(batch, size, config, absent=0, generator=generator).grey.squeeze(1) * 255
 
 
 def augment_outlined(
-    slices: Tensor, masks: Tensor, size: int, config: AugmentConfig, generator: torch.Generator
+    batch: Sample, size: int, config: AugmentConfig, *, absent: int, generator: torch.Generator
+) -> Sample:
+    """Slices and masks (N, 1, H, W) uint8 to (N, 1, size, size) in 0–1, and what is right for them now.
+
+    `absent` is the index of the class without a tumour: a slice may lose its tumour by a cut or a patch.
+    """
+    both = torch.cat([batch.grey, batch.masks], dim=1).float() / 255
+    moved, visible = move(both, size, config, generator, cuttable=batch.known)
+    sample = cut_label(Sample(moved[:, :1], moved[:, 1:], batch.allowed, batch.known), visible, absent)
+    sample = graft(sample, config.graft, absent, generator)
+    grey = recolour(shade(match_histograms(sample.grey, config, generator), config, generator), config, generator)
+    return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
+
+
+def cut_label(sample: Sample, visible: Tensor, absent: int) -> Sample:
+    """What is right once the shares `visible` (N,) of the tumours are left: with little none, with half anything."""
+    outlined = sample.known & ~sample.allowed[:, absent]
+    healthy = F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
+    allowed = torch.where((outlined & (visible < KEPT))[:, None], True, sample.allowed)
+    allowed = torch.where((outlined & (visible < GONE))[:, None], healthy, allowed)
+    return sample._replace(allowed=allowed)
+
+
+def move(
+    grey: Tensor, size: int, config: AugmentConfig, generator: torch.Generator, *, cuttable: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Slices and masks (N, H, W) uint8, moved together, to (N, size, size) float in 0–255 and in 0–1."""
-    moved = move(torch.stack([slices, masks], dim=1).float() / 255, size, config, generator)
-    grey = recolour(shade(match_histograms(moved[:, :1], config, generator), config, generator), config, generator)
-    return degrade(grey, config, generator).clamp(0, 1).squeeze(1) * 255, moved[:, 1]
+    """Mirror, rotate, zoom, stretch and shift (N, 2, H, W) in a single bilinear resampling; black beyond the edges.
 
-
-def move(grey: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom, stretch and shift (N, C, H, W) in a single bilinear resampling; black beyond the edges."""
+    Some `cuttable` slices (N,) are cut to a part of themselves. Also returns which share (N,) of the second channel
+    is left.
+    """
     n = len(grey)
     angle = _uniform(n, math.radians(config.rotation), generator)
     scale = _uniform(n, config.zoom, generator).exp()
     ratio = (_uniform(n, config.stretch, generator) / 2).exp()
+    across, down = _uniform(n, 2 * config.shift, generator), _uniform(n, 2 * config.shift, generator)
+    if config.cut:
+        cut = cuttable & (torch.rand(n, generator=generator) < config.cut)
+        part = torch.empty(n).uniform_(*PART, generator=generator)
+        scale = torch.where(cut, part, scale)
+        across = torch.where(cut, _uniform(n, 1, generator) * (1 - part), across)
+        down = torch.where(cut, _uniform(n, 1, generator) * (1 - part), down)
     mirror = 1 - 2 * (torch.rand(n, generator=generator) < config.mirror).float()
     x, y = scale * ratio, scale / ratio
-    rows = [angle.cos() * x * mirror, -angle.sin() * y, _uniform(n, 2 * config.shift, generator),
-            angle.sin() * x * mirror, angle.cos() * y, _uniform(n, 2 * config.shift, generator)]  # fmt: skip
+    rows = [angle.cos() * x * mirror, -angle.sin() * y, across,
+            angle.sin() * x * mirror, angle.cos() * y, down]  # fmt: skip
     grid = F.affine_grid(torch.stack(rows, dim=1).view(n, 2, 3), [n, grey.shape[1], size, size], align_corners=False)
-    return F.grid_sample(_shrink(grey, size), grid, align_corners=False)
+    moved = F.grid_sample(_shrink(grey, size), grid, align_corners=False)
+    before, after = (channels[:, 1].flatten(1).mean(dim=1) for channels in (grey, moved))
+    return moved, after * scale.square() / before.clamp(min=1e-6)
 
 
 def match_histograms(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
@@ -108,7 +146,10 @@ def mix(slices: Tensor, allowed: Tensor, alpha: float) -> tuple[Tensor, Tensor, 
 
 def _cumulative_shares(grey: Tensor) -> Tensor:
     """Share (N, 256) of the pixels above ground that have at most each grey level."""
-    counts = torch.stack([torch.histc(each[each > GROUND], bins=256, min=0, max=1) for each in grey])
+    levels = (grey.clamp(0, 1) * 255).round().long().flatten(1)
+    places = levels + 256 * torch.arange(len(grey))[:, None]
+    counts = torch.bincount(places.flatten(), minlength=256 * len(grey)).view(-1, 256)
+    counts[:, : round(GROUND * 255) + 1] = 0
     sums = counts.cumsum(dim=1)
     return sums / sums[:, -1:].clamp(min=1)
 

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from training.config import AugmentConfig
-from training.data.augment import GROUND, augment, match_histograms, mix, shade
+from training.data.augment import GROUND, augment, cut_label, match_histograms, mix, move, shade
+from training.data.graft import Sample
 from training.data.phantom import draw_phantom
 
 STILL = AugmentConfig(
@@ -92,3 +93,28 @@ def test_shading_is_smooth_and_bounded() -> None:
     assert shaded.log().abs().max() < 0.45
     assert shaded.std() > 0.05
     assert (shaded[..., 1:] - shaded[..., :-1]).abs().max() < 0.05
+
+
+def test_a_cut_beside_the_tumour_shows_none_and_one_through_it_proves_nothing() -> None:
+    known, allowed = torch.ones(4, dtype=torch.bool), torch.eye(4)[[0, 0, 0, 2]].bool()
+    sample = Sample(torch.zeros(4, 1, 8, 8), torch.zeros(4, 1, 8, 8), allowed, known)
+    out = cut_label(sample, torch.tensor([0.0, 0.3, 0.9, 0.0]), absent=2)
+    assert out.allowed.tolist() == [
+        [False, False, True, False],
+        [True, True, True, True],
+        [True, False, False, False],
+        [False, False, True, False],
+    ]
+
+
+def test_only_slices_whose_outline_is_known_are_cut() -> None:
+    grey = torch.cat([heads(), heads()]).unsqueeze(1).float() / 255
+    both = torch.cat([grey, (grey > 0.8).float()], dim=1)
+    config = STILL.model_copy(update={"cut": 0.999999})
+    cuttable = torch.arange(12) < 6
+    cuts = [move(both, 40, config, seeded(seed), cuttable=cuttable) for seed in range(5)]
+    moved, visible = cuts[0]
+    torch.testing.assert_close(moved[6:], both[6:], atol=1e-3, rtol=0)
+    torch.testing.assert_close(visible[6:], torch.ones(6), atol=0.02, rtol=0)
+    assert not torch.allclose(moved[:6], both[:6], atol=0.1)
+    assert min(float(left[:6].min()) for _, left in cuts) < 0.9

@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from training.data.index import Row
+from training.tumor import has_both, tumor_intervals
+
+
+def row(label: str, group: str) -> Row:
+    return Row("drawn", f"{label}/{group}.png", label, group, 1, 8, 8, "0" * 64)
+
+
+ROWS = [row(label, f"{label}{i}") for label in ("glioma", "no_tumor", "tumor") for i in range(20)]
+
+
+def test_a_perfect_order_at_a_shifted_threshold_shows_as_such() -> None:
+    tumor = np.array([0.4 if row.label == "no_tumor" else 0.45 + 0.01 * i for i, row in enumerate(ROWS)])
+    found = tumor_intervals(ROWS, tumor, seed=1, resamples=200)
+    assert found["auroc"].value == found["specificity_at_95"].value == 1
+    assert found["sensitivity"].value == 35 / 40
+    assert found["specificity"].value == 1
+    assert found["specificity"].low == pytest.approx(0.025 ** (1 / 20))
+
+
+def test_types_of_tumour_do_not_matter_and_one_kind_alone_is_told() -> None:
+    assert has_both(ROWS)
+    assert not has_both([row for row in ROWS if row.label != "no_tumor"])

@@ -1,0 +1,84 @@
+"""Counter-examples that the public data lack, cut and pasted along tumour outlines.
+
+Every tumour of figshare is seen by one kind of scanner and nearly every slice without one by others, so that a
+network may learn the scanner. Here a tumour is covered with tissue of the slice's other side (the slice then shows
+none), or grafted onto a slice that shows none (which then shows one); and so that a seam says nothing, other slices
+are patched where there is no tumour. After Dwibedi et al. 2017 (Cut, Paste and Learn) and CutMix (Yun et al. 2019).
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+COARSE = 4
+"""Pixels a side that are taken together where a mask is grown."""
+SMALL = 0.002
+"""Share of a slice from which a mask counts as one."""
+
+
+class Sample(NamedTuple):
+    """A batch: grey slices and tumour masks (N, 1, h, w), allowed classes (N, C), whether the mask is known (N,)."""
+
+    grey: Tensor
+    masks: Tensor
+    allowed: Tensor
+    known: Tensor
+
+
+def graft(sample: Sample, share: float, absent: int, generator: torch.Generator) -> Sample:
+    """Cover, graft or patch about `share` of the slices; `absent` is the class of slices without a tumour."""
+    if not share:
+        return sample
+    order = torch.randperm(len(sample.grey), generator=generator)
+    donor = Sample(*(part[order] for part in sample))
+    wide = _widen(sample.masks)
+    chosen = torch.rand(len(order), generator=generator) < share
+    ill, donor_ill = _shows_outlined(sample), _shows_outlined(donor)
+    free = sample.allowed[:, absent] & (sample.allowed.sum(dim=1) == 1)
+    coin = torch.rand(len(order), generator=generator) < 0.5
+    apart = (sample.masks * wide[order]).flatten(1).sum(dim=1) == 0
+    sided = (sample.masks.flip(-1) * wide).flatten(1).sum(dim=1) == 0
+    covered = chosen & ill & coin & sided
+    grafted = chosen & free & donor_ill & coin
+    patched = chosen & donor_ill & apart & ~covered & ~grafted & (free | ill)
+    seam = torch.where(_each(covered), wide, wide[order]) * _each(covered | grafted | patched)
+    filling = torch.where(
+        _each(grafted), _levelled(donor.grey, sample.grey), _levelled(sample.grey.flip(-1), sample.grey)
+    )
+    return _relabel(
+        sample, donor, torch.lerp(sample.grey, filling, seam), covered=covered, grafted=grafted, absent=absent
+    )
+
+
+def _relabel(sample: Sample, donor: Sample, grey: Tensor, *, covered: Tensor, grafted: Tensor, absent: int) -> Sample:
+    healthy = F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
+    allowed = torch.where(covered[:, None], healthy, sample.allowed)
+    allowed = torch.where(grafted[:, None], donor.allowed, allowed)
+    masks = torch.where(_each(grafted), donor.masks, sample.masks * ~_each(covered))
+    return Sample(grey, masks, allowed, sample.known)
+
+
+def _shows_outlined(sample: Sample) -> Tensor:
+    return sample.known & (sample.masks.flatten(1).mean(dim=1) > SMALL)
+
+
+def _levelled(filling: Tensor, host: Tensor) -> Tensor:
+    """The filling with the host's mean level where both show tissue."""
+    tissue = (filling > 0.1) & (host > 0.1)
+    count = tissue.flatten(1).sum(dim=1).clamp(min=1)
+    means = [(part * tissue).flatten(1).sum(dim=1) / count for part in (host, filling)]
+    return (filling * _each(means[0] / means[1].clamp(min=0.05))).clamp(0, 1)
+
+
+def _widen(masks: Tensor) -> Tensor:
+    """Masks grown by some 4 % of the side, soft at the edge; reckoned coarsely, since a seam need not be fine."""
+    small = F.interpolate(masks, scale_factor=1 / COARSE, mode="area").ceil()
+    reach = max(round(small.shape[-1] * 0.04), 1)
+    grown = F.max_pool2d(small, 2 * reach + 1, stride=1, padding=reach)
+    return F.interpolate(grown, size=masks.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _each(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)

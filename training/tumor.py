@@ -1,0 +1,46 @@
+"""Tumour or not: what a triage queue asks first, whatever the type."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from service.contract.probabilities import NO_TUMOR
+from training.data.index import Row
+from training.intervals import Chosen, Interval, bounded, intervals
+
+THRESHOLD = 0.5
+"""Tumour probability from which a slice is called a tumour."""
+SENSITIVITY = 0.95
+"""Sensitivity at which `specificity_at_95` is read off: a point of the ROC curve, not a threshold that was chosen."""
+
+
+def tumor_intervals(
+    rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, resamples: int
+) -> dict[str, Interval]:
+    """Figures of tumour probabilities (N,) with their 95 % intervals; both kinds of slices must be there."""
+    shows = np.array([row.label != NO_TUMOR for row in rows])
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        ill, given = shows[chosen], tumor[chosen]
+        called = given >= THRESHOLD
+        return {
+            "sensitivity": float(called[ill].mean()),
+            "specificity": float((~called[~ill]).mean()),
+            "accuracy": float((called == ill).mean()),
+            "auroc": float(roc_auc_score(ill, given)),
+            "specificity_at_95": float((given[~ill] < np.quantile(given[ill], 1 - SENSITIVITY)).mean()),
+        }
+
+    found = intervals(figures, rows, seed, resamples)
+    groups = {
+        kind: len({row.group for row, ill in zip(rows, shows, strict=True) if ill == kind}) for kind in (True, False)
+    }
+    fewest = {"sensitivity": groups[True], "specificity": groups[False], "specificity_at_95": groups[False]}
+    return {name: bounded(each, fewest.get(name, sum(groups.values()))) for name, each in found.items()}
+
+
+def has_both(rows: Sequence[Row]) -> bool:
+    """Whether there are slices with a tumour and slices without."""
+    return len({row.label == NO_TUMOR for row in rows}) == 2
