@@ -14,9 +14,11 @@ import typer
 from rich.console import Console
 
 from training import line
+from training.config import read_recipe
 from training.errors import TrainingError
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
+from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
@@ -33,9 +35,9 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 
 
 @app.command()
-def index(recipe: RecipeFile, data: Data, run: Run, published: Published = None) -> None:
+def index(recipe: RecipeFile, data: Data, run: Run, published: Published = None, changes: Changes = None) -> None:
     """List the recipe's pictures with their groups and folds: <run>/index.csv."""
-    line.index(recipe, data, run, published)
+    line.index(read_recipe(recipe, changes or ()), data, run, published)
 
 
 @app.command("data-card")
@@ -45,9 +47,9 @@ def data_card(recipe: RecipeFile, data: Data, run: Run) -> None:
 
 
 @app.command()
-def train(recipe: RecipeFile, data: Data, run: Run) -> None:
-    """Train, or go on where an interruption left off: <run>/best.pt."""
-    line.train(recipe, data, run)
+def train(recipe: RecipeFile, data: Data, run: Run, changes: Changes = None) -> None:
+    """Train, or go on where an interruption left off: <run>/best.pt. Runs under `accelerate launch` too."""
+    line.train(read_recipe(recipe, changes or ()), data, run)
 
 
 @app.command()
@@ -106,10 +108,11 @@ def whole_line(
     change: Annotated[str | None, typer.Option(help="Why this version exists; the first one may do without.")] = None,
 ) -> None:
     """All steps in a row."""
-    line.whole(recipe, data, run, published=published, models=models, change=change)
+    line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-app.command()(explainable)
+for command in (experiment, crossvalidate, curves, prune, tune, explainable):
+    app.command()(command)
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from training.config import read_recipe
 from training.data.index import sha256_of
 from training.errors import OrderError, made_by
 from training.scores import Ints, expected_calibration_error, negative_log_likelihood
-from training.train import RECIPE, load_best, load_folds, logits_of
+from training.train import RECIPE, load_best, load_folds
+from training.validation import logits_of
 
 CALIBRATION = "calibration.json"
 

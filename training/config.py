@@ -1,9 +1,9 @@
 """One run's choices, checked together before anything is computed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +18,7 @@ from pydantic import (
 
 from service.contract.probabilities import NO_TUMOR
 from training.errors import RecipeError
+from training.recipefile import read_raw
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Span = Annotated[float, Field(ge=0, lt=1)]
@@ -98,9 +99,19 @@ class Stage(_Strict):
 
 
 class OptimizerConfig(_Strict):
-    """AdamW with linear warm-up and one cosine over the whole run."""
+    """How the weights move: the optimizer, its learning rate over time, and what the loss is made of."""
 
+    kind: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Share = Field(0.9, description="Of sgd alone.")
     batch_size: PositiveInt = 32
+    micro_batch: PositiveInt | None = Field(
+        None, description="Slices computed at once, their gradients added up; halves by itself where memory runs out."
+    )
+    schedule: Literal["cosine", "constant", "plateau"] = Field(
+        "cosine", description="One cosine over the run, no change, or lower after epochs without a better validation."
+    )
+    plateau_patience: PositiveInt = Field(3, description="Epochs without a better validation before it is lowered.")
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="What it is multiplied by then.")
     learning_rate: PositiveFloat = 5e-4
     head_factor: PositiveFloat = Field(4.0, description="Learning rate of the fresh head over the backbone's.")
     weight_decay: NonNegativeFloat = 0.02
@@ -109,6 +120,9 @@ class OptimizerConfig(_Strict):
     smoothing: Share = Field(0.05, description="Label smoothing.")
     clip: PositiveFloat = Field(2.0, description="Largest gradient norm.")
     outline_weight: NonNegativeFloat = Field(0.0, description="Weight of finding the tumour's outline; 0 does without.")
+    theta: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="θ of θ·segmentation + (1 - θ)·classification; none adds outline_weight to the whole instead."
+    )
 
 
 class Recipe(_Strict):
@@ -116,11 +130,31 @@ class Recipe(_Strict):
 
     name: str
     architecture: str
-    weights: Path | None = Field(None, description="Safetensors trunk; none starts from random weights.")
+    widths: tuple[PositiveInt, ...] = Field((), description="Channels of a plain network's blocks, instead of its own.")
+    dense: tuple[PositiveInt, ...] = Field((), description="Widths of its dense layers, instead of its own.")
+    head: Literal["softmax", "sigmoid"] = Field("softmax", description="One logit a class, or for two classes one.")
+    weights: Literal["pretrained"] | Path | None = Field(
+        None, description="A file, or timm's own by download; none starts from random weights."
+    )
+    weights_as: Literal["trunk", "convolutions", "whole"] = Field(
+        "trunk", description="What the file gives: a trunk, an EfficientNet-Lite's convolutions, or a run's checkpoint."
+    )
+    channels: Path | None = Field(None, description="Which channels `prune` cut away, a JSON file.")
+    keep_zeros: bool = Field(False, description="Weights that are 0 at the start stay 0, as `prune` left them.")
+    freeze: bool = Field(False, description="Train the head alone.")
     class_names: tuple[str, ...]
     size: PositiveInt
     stages: tuple[Stage, ...]
-    patience: PositiveInt = Field(8, description="Epochs without a better validation macro-F1 before stopping.")
+    draw: Literal["weighted", "once"] = Field(
+        "weighted", description="data.epoch_slices by data.shares, or each training slice once an epoch."
+    )
+    best_by: Literal["val_macro_f1", "val_accuracy", "val_loss", "val_dice"] = Field(
+        "val_macro_f1", description="The figure that chooses the epoch, lowers the learning rate and stops the run."
+    )
+    patience: PositiveInt = Field(8, description="Epochs without a better one before stopping.")
+    precision: Literal["no", "fp16", "bf16"] | None = Field(
+        None, description="Mixed precision; none leaves it to `accelerate launch`, and without that to float32."
+    )
     dropout: Share = 0.2
     drop_path: Share = 0.1
     seed: NonNegativeInt = 0
@@ -139,14 +173,25 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _outlines_are_there_and_not_mixed(self) -> Self:
-        if self.optimizer.outline_weight and not self.data.outlines:
-            raise ValueError("optimizer.outline_weight needs data.outlines")
-        if self.optimizer.outline_weight and self.augment.mixup:
+        wanted = self.optimizer.outline_weight or self.optimizer.theta is not None
+        if wanted and not self.data.outlines:
+            raise ValueError("optimizer.outline_weight and optimizer.theta need data.outlines")
+        if wanted and self.augment.mixup:
             raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
         if set(self.augment.infiltrating) - set(self.class_names):
             raise ValueError("augment.infiltrating names what is no class")
+        if self.best_by == "val_dice" and self.optimizer.theta is None:
+            raise ValueError("best_by val_dice needs optimizer.theta: masks are measured where they are learnt so")
+        return self
+
+    @model_validator(mode="after")
+    def _network_fits(self) -> Self:
+        if self.head == "sigmoid" and len(self.class_names) != 2:
+            raise ValueError("a sigmoid head needs two class_names")
+        if self.weights_as != "trunk" and not isinstance(self.weights, Path):
+            raise ValueError("weights_as speaks of a file, and weights names none")
         return self
 
     @property
@@ -155,14 +200,14 @@ class Recipe(_Strict):
         return sum(stage.epochs for stage in self.stages)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """The recipe at `path`, YAML or JSON; raises `RecipeError` with every fault at once."""
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe at `path`, YAML or JSON; raises `RecipeError` with every fault at once.
+
+    A recipe may say `extends: other.yaml`, a file beside it, and then only what differs. `changes` such as
+    `optimizer.theta=0.25` come last.
+    """
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text()))
-    except FileNotFoundError:
-        raise RecipeError(f"{path} does not exist") from None
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        return Recipe.model_validate(read_raw(path, changes))
     except ValidationError as error:
         raise RecipeError(f"{path} is no recipe: {_faults(error)}") from None
 

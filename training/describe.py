@@ -84,7 +84,7 @@ def _training(recipe: Recipe, origin: Origin, bundle: Path) -> Training:
         commit=origin.commit,
         recipe=recipe.model_dump(mode="json"),
         seed=recipe.seed,
-        weights=recipe.weights.name if recipe.weights else "random",
+        weights=origin.weights,
         versions=origin.versions,
         opset=opset_of(bundle / MODEL_FILE),
     )

@@ -28,7 +28,8 @@ from training.measure import Predictions
 from training.protocol import notes, protocol
 from training.report import Bar, Measured, Report
 from training.scores import confusion_matrix
-from training.train import RECIPE, load_best, load_folds, logits_of
+from training.train import RECIPE, load_best, load_folds
+from training.validation import logits_of
 
 PREDICTIONS = "predictions.csv"
 

@@ -13,7 +13,7 @@ from training import external as external_step
 from training import index as index_step
 from training import register as register_step
 from training import train as train_step
-from training.config import read_recipe
+from training.config import Recipe
 from training.datacard import write_datacard
 from training.errors import RegisterError
 from training.intervals import RESAMPLES, Interval
@@ -22,9 +22,9 @@ from training.report import Report
 say = Console(soft_wrap=True, highlight=False).print
 
 
-def index(recipe: Path, data: Path, run: Path, published: Path | None) -> None:
+def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None:
     """List the pictures, and say where the list is."""
-    say(f"index → {index_step.index(read_recipe(recipe), data, run, published)}")
+    say(f"index → {index_step.index(recipe, data, run, published)}")
     unreadable = (run / index_step.UNREADABLE).read_text().splitlines()
     if unreadable:
         say(f"  {len(unreadable)} files cannot be read and are left out: {run / index_step.UNREADABLE}")
@@ -35,9 +35,9 @@ def datacard(recipe: Path, data: Path, run: Path) -> None:
     say(f"data-card → {write_datacard(recipe, data, run)}")
 
 
-def train(recipe: Path, data: Path, run: Path) -> None:
+def train(recipe: Recipe, data: Path, run: Path) -> None:
     """Train, and say where the best epoch is."""
-    say(f"train → {train_step.train(read_recipe(recipe), data, run)}")
+    say(f"train → {train_step.train(recipe, data, run)}")
 
 
 def calibrate(data: Path, run: Path) -> None:
@@ -75,7 +75,7 @@ def register(run: Path, change: str, models: Path, *, explain: bool = False) -> 
     say(f"register → {register_step.register(run, models, change, explain=explain)}")
 
 
-def whole(recipe: Path, data: Path, run: Path, *, published: Path | None, models: Path, change: str | None) -> None:
+def whole(recipe: Recipe, data: Path, run: Path, *, published: Path | None, models: Path, change: str | None) -> None:
     """All steps in a row; a missing reason for a further version is refused before anything is computed."""
     reason = change or _first_version(recipe, models)
     index(recipe, data, run, published)
@@ -86,11 +86,10 @@ def whole(recipe: Path, data: Path, run: Path, *, published: Path | None, models
     register(run, reason, models)
 
 
-def _first_version(recipe: Path, models: Path) -> str:
-    chosen = read_recipe(recipe)
-    if register_step.next_version(models / chosen.name) > 1:
-        raise RegisterError(f"{models / chosen.name} has a version already: say with --change why another one exists")
-    return f"First version: {chosen.architecture} trained on {' and '.join(chosen.data.datasets)}."
+def _first_version(recipe: Recipe, models: Path) -> str:
+    if register_step.next_version(models / recipe.name) > 1:
+        raise RegisterError(f"{models / recipe.name} has a version already: say with --change why another one exists")
+    return f"First version: {recipe.architecture} trained on {' and '.join(recipe.data.datasets)}."
 
 
 def _say_figures(report: Report) -> None:

@@ -26,3 +26,15 @@ def outline_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
     shares = F.adaptive_avg_pool2d(masks, (height, width))
     losses = F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
     return (losses * outlined).sum() / outlined.sum().clamp(min=1)
+
+
+def overlap_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
+    """Mean of 1 − Dice of each slice's drawn and right outline, softly (Milletari et al. 2016, eq. 1 unsquared).
+
+    Arguments are those of `outline_loss`; a slice without a tumour costs nothing if nothing is drawn.
+    """
+    height, width = logits.shape[-2:]
+    shares = F.adaptive_avg_pool2d(masks, (height, width))
+    drawn = logits.sigmoid()
+    both, total = (drawn * shares).sum((1, 2, 3)), (drawn + shares).sum((1, 2, 3))
+    return ((1 - (2 * both + 1) / (total + 1)) * outlined).sum() / outlined.sum().clamp(min=1)

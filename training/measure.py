@@ -95,7 +95,9 @@ def baseline(probs: Probabilities, known: Predictions, seed: int, resamples: int
 
 
 def by_source(predictions: Predictions, seed: int, resamples: int) -> tuple[Source, ...]:
-    """Tumour or not, for each dataset and label."""
+    """Tumour or not, for each dataset and label; nothing where the network only tells tumours apart."""
+    if NO_TUMOR not in predictions.class_names:
+        return ()
     kinds = [(row.dataset, row.label) for row in predictions.slices.rows]
     chosen = {kind: np.array([other == kind for other in kinds]) for kind in sorted(set(kinds))}
     return tuple(_source(predictions.select(keep), seed, resamples) for keep in chosen.values())

@@ -11,25 +11,28 @@ from pydantic import BaseModel, ConfigDict
 from training.errors import made_by
 
 ORIGIN_FILE = "origin.json"
-LIBRARIES = ("torch", "timm", "numpy", "pillow", "onnx", "onnxscript")
+LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscript")
 ROOT = Path(__file__).parents[1]
 
 
 class Origin(BaseModel):
-    """The git commit of the code, and the versions of what it ran on."""
+    """The git commit of the code, the versions of what it ran on, and where the first weights were from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     commit: str
     versions: dict[str, str]
+    weights: str = "not recorded"
 
 
-def write_origin(run: Path) -> None:
+def write_origin(run: Path, weights: str = "random") -> None:
     """Write `<run>/origin.json`, unless an interrupted training wrote it already."""
     if not (run / ORIGIN_FILE).exists():
         versions = {library: version_of(library) for library in LIBRARIES}
         versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
-        (run / ORIGIN_FILE).write_text(Origin(commit=commit(), versions=versions).model_dump_json(indent=2))
+        (run / ORIGIN_FILE).write_text(
+            Origin(commit=commit(), versions=versions, weights=weights).model_dump_json(indent=2)
+        )
 
 
 def read_origin(run: Path) -> Origin:

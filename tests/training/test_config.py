@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.ya
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_is_sound_and_its_first_line_is_the_command_that_runs_it(path: Path) -> None:
     read_recipe(path)
-    assert path.read_text().startswith(f"# python -m training line training/recipes/{path.name} --data ")
+    command = rf"# python -m training (line|experiment|crossvalidate|tune) training/recipes/{path.name} --data "
+    assert re.match(command, path.read_text())
 
 
 def test_a_recipe_survives_being_saved(recipe: Recipe, tmp_path: Path) -> None:
@@ -42,6 +44,40 @@ def test_choices_that_contradict_each_other_are_refused(
     raw["data"] |= change
     with pytest.raises(ValueError, match=complaint):
         Recipe.model_validate(raw)
+
+
+def test_a_recipe_that_extends_another_says_only_what_differs(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text(recipe.model_dump_json())
+    (tmp_path / "child.yaml").write_text(
+        "{extends: parent.yaml, seed: 3, data: {shares: {glioma: 1, meningioma: 1, no_tumor: 1, pituitary: 1}}}"
+    )
+    child = read_recipe(tmp_path / "child.yaml", ["optimizer.learning_rate=0.1", "augment.mixup=0"])
+    assert (child.seed, child.optimizer.learning_rate, child.augment.mixup) == (3, 0.1, 0)
+    assert child.optimizer.batch_size == recipe.optimizer.batch_size
+    assert set(child.data.shares) == set(recipe.class_names)
+
+
+def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    with pytest.raises(RecipeError, match="name=value"):
+        read_recipe(tmp_path / "recipe.yaml", ["seed"])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("head=sigmoid", "two class_names"),
+        ("weights_as=whole", "weights names none"),
+        ("optimizer.theta=0.5", "need data.outlines"),
+        ("best_by=val_dice", "needs optimizer.theta"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(
+    recipe: Recipe, change: str, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    with pytest.raises(RecipeError, match=complaint):
+        read_recipe(tmp_path / "recipe.yaml", [change])
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])

@@ -9,8 +9,9 @@ import torch
 from training import checkpoint
 from training.config import Recipe
 from training.errors import OrderError, RecipeError
+from training.history import HISTORY
 from training.index import INDEX
-from training.train import LOG, RECIPE, train
+from training.train import RECIPE, train
 
 REMEMBERED = 1.1612
 
@@ -25,7 +26,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / LOG).read_text().splitlines()]
+    return [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
 
 
 def assert_same(ours: object, theirs: object) -> None:

@@ -1,22 +1,22 @@
-"""A timm backbone with a linear head, fed the contract's uint8 slices."""
+"""A backbone with a head, fed the contract's uint8 slices."""
 
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from training.networks import torchvision_schema  # noqa: F401 - must come before timm
-
-import timm  # isort: skip
-import safetensors.torch  # isort: skip
+from training.networks.backbones import build_backbone
+from training.networks.heads import new_head
+from training.networks.plain import PlainNetwork
+from training.networks.unet import UNet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Output(NamedTuple):
-    """Logits (N, classes) and the pooled features (N, embedding) they were read from."""
+    """Logits (N, classes) and the embedding (N, features) they were read from."""
 
     logits: Tensor
     embedding: Tensor
@@ -28,29 +28,73 @@ class Classifier(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, architecture: str, classes: int, *, dropout: float = 0.0, drop_path: float = 0.0) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        classes: int,
+        *,
+        size: int = 224,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+        widths: Sequence[int] = (),
+        dense: Sequence[int] = (),
+        sigmoid: bool = False,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
-        self.backbone = cast("Any", timm.create_model(architecture, num_classes=0, drop_path_rate=drop_path))
+        backbone = build_backbone(
+            architecture, size=size, drop_path=drop_path, widths=widths, dense=dense, pretrained=pretrained
+        )
+        self.backbone = cast("Any", backbone)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.backbone.num_features, classes)
+        self.head = new_head(self.backbone.num_features, classes, sigmoid=sigmoid)
+        self.frozen = False
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, slices: Tensor) -> Output:
         """Slices (N, h, w) to logits and embedding."""
-        return self.with_features(slices)[0]
+        return self.classify(self.backbone.forward_features(self.normalise(slices)))
 
     def with_features(self, slices: Tensor) -> tuple[Output, Tensor]:
-        """The output, and the last feature map (N, features, h', w') that it was pooled from."""
-        grey = slices.unsqueeze(1).to(self.mean.dtype)
-        features = self.backbone.forward_features((grey - self.mean) / self.std)
+        """The output, and what `new_outline_head` reads an outline from: the last feature map, or a U-Net's mask."""
+        pictures = self.normalise(slices)
+        if isinstance(self.backbone, UNet):
+            features, mask = self.backbone.with_mask(pictures)
+            return self.classify(features), mask
+        features = self.backbone.forward_features(pictures)
+        return self.classify(features), features
+
+    def normalise(self, slices: Tensor) -> Tensor:
+        """Slices (N, h, w) to pictures (N, 3, h, w) of about mean 0 and deviation 1."""
+        return (slices.unsqueeze(1).to(self.mean.dtype) - self.mean) / self.std
+
+    def classify(self, features: Tensor) -> Output:
+        """The last feature map (N, channels, h', w') to the output."""
         embedding = self.backbone.forward_head(features)
-        return Output(self.head(self.dropout(embedding)), embedding), features
+        return Output(self.head(self.dropout(embedding)), embedding)
 
+    def new_outline_head(self) -> nn.Module:
+        """What turns the second part of `with_features` into the logit of a tumour in every cell (N, 1, h', w')."""
+        if isinstance(self.backbone, UNet):
+            return nn.Identity()
+        channels = self.backbone.channels if isinstance(self.backbone, PlainNetwork) else self.head.in_features
+        return nn.Conv2d(channels, 1, kernel_size=1)
 
-def load_backbone(network: Classifier, weights: Path) -> None:
-    """Load a safetensors trunk with timm's parameter names; raises `ValueError` if it does not fit."""
-    missing, unexpected = network.backbone.load_state_dict(safetensors.torch.load_file(weights), strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise ValueError(f"{weights.name} does not fit: missing {missing[:3]}, unexpected {unexpected[:3]}")
+    @property
+    def pooled(self) -> bool:
+        """Whether the embedding is the mean of the last feature map."""
+        return not isinstance(self.backbone, PlainNetwork)
+
+    def freeze(self) -> Self:
+        """Keep the backbone as it is, its batch norms' statistics included: only the head learns."""
+        self.frozen = True
+        self.backbone.requires_grad_(requires_grad=False)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch has it, but a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self

@@ -97,6 +97,16 @@ SUBJECTS = {
     ),
     "resnet18": Subject(lambda: Classifier("resnet18", CLASSES), 64, ("backbone.layer4", "backbone.layer3")),
     "bottleneck": Subject(lambda: Classifier("test_resnet", CLASSES), 64, ("backbone.layer4", "backbone.layer3")),
+    "resnet3": Subject(lambda: Classifier("resnet3", CLASSES), 32, ("backbone.blocks", "backbone.blocks.1")),
+    "nine layers": Subject(
+        lambda: Classifier("cnn9", CLASSES, size=32), 32, ("backbone.blocks.2", "backbone.blocks.1")
+    ),
+    "tuned": Subject(lambda: Classifier("tuned_cnn", CLASSES, size=32), 32, ("backbone.blocks.2", "backbone.blocks.1")),
+    "u-net's encoder": Subject(
+        lambda: Classifier("unet/tu-test_resnet", CLASSES),
+        64,
+        ("backbone.encoder.model.layer4", "backbone.encoder.model.layer3"),
+    ),
     "vgg": Subject(lambda: Grey(vgg()), 32, ("network.2", "network.0")),
     "small": Subject(lambda: Grey(small()), 32, ("network.2", "network.0")),
     "u-net": Subject(lambda: Grey(UNet()), 32, ("network.merge",)),

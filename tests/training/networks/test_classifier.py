@@ -4,7 +4,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier, load_backbone
+from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from training.networks.weights import load_backbone
 
 SLICES = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training import crossvalidate as step
+from training import train as train_step
+from training.config import Recipe
+from training.crossvalidate import CROSSVALIDATION, CrossValidation, crossvalidate, recipe_of_fold
+from training.data.index import read_index
+from training.errors import RecipeError
+from training.index import INDEX
+
+
+@pytest.fixture(scope="module")
+def three(recipe: Recipe) -> Recipe:
+    """The tiny recipe on three folds, one epoch each."""
+    data = recipe.data.model_copy(update={"folds": 3, "split": "group"})
+    return recipe.model_copy(update={"data": data, "stages": recipe.stages[-1:]})
+
+
+def test_every_fold_is_tested_once_and_never_trained_on_then(three: Recipe) -> None:
+    dealt = [recipe_of_fold(three, fold).data for fold in (1, 2, 3)]
+    assert [(data.test_folds, data.val_folds, data.train_folds) for data in dealt] == [
+        ((1,), (2,), (3,)), ((2,), (3,), (1,)), ((3,), (1,), (2,)),
+    ]  # fmt: skip
+
+
+def test_two_folds_are_too_few(three: Recipe) -> None:
+    two = three.model_copy(update={"data": three.data.model_copy(update={"folds": 2})})
+    with pytest.raises(RecipeError, match="3 or more"):
+        recipe_of_fold(two, 1)
+
+
+def test_folds_are_pooled_and_an_interrupted_one_goes_on(
+    three: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "cv"
+    trained: list[str] = []
+
+    def train_two(recipe: Recipe, data: Path, run: Path) -> Path:
+        trained.append(run.name)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return train_step.train(recipe, data, run)
+
+    monkeypatch.setattr(step, "train", train_two)
+    with pytest.raises(KeyboardInterrupt):
+        crossvalidate(three, pictures, run, resamples=20)
+    found = crossvalidate(three, pictures, run, resamples=20)
+    assert trained == ["fold-1", "fold-2", "fold-3", "fold-3"]
+    assert CrossValidation.model_validate_json((run / CROSSVALIDATION).read_bytes()) == found
+    known = [row for row in read_index(run / "fold-1" / INDEX) if row.label != "tumor"]
+    assert found.slices == len(known)
+    accuracy: Any = found.test["accuracy"]
+    assert accuracy.mean == pytest.approx(np.mean(accuracy.folds))
+    assert accuracy.sd == pytest.approx(np.std(accuracy.folds, ddof=1))
+    assert found.pooled["accuracy"].low <= found.pooled["accuracy"].value <= found.pooled["accuracy"].high

@@ -1,0 +1,90 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import prune as step
+from training.config import read_recipe
+from training.errors import RecipeError
+from training.export import export
+from training.networks.channels import cut_channels, prune_channels
+from training.networks.classifier import Classifier
+from training.prune import Plan, cut_weights, prune, share_of_zeros
+from training.pruning_report import say_speed
+from training.train import RECIPE, load_best
+
+SLICES = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_smallest_weights_go_first() -> None:
+    network = Classifier("resnet3", 4)
+    kept = max(float(weight.detach().abs().max()) for weight in network.parameters() if weight.ndim > 1)
+    cut_weights(network, 0.7)
+    assert share_of_zeros(network) == pytest.approx(0.7, abs=0.001)
+    assert max(float(weight.detach().abs().max()) for weight in network.parameters() if weight.ndim > 1) == kept
+
+
+@pytest.mark.parametrize("architecture", ["test_efficientnet", "resnet3", "tuned_cnn"])
+def test_cut_channels_make_a_smaller_network_that_can_be_built_again(architecture: str, tmp_path: Path) -> None:
+    first, again = (Classifier(architecture, 4, size=64).eval() for _ in range(2))
+    before = sum(weight.numel() for weight in first.parameters())
+    (tmp_path / "channels.json").write_text(json.dumps(prune_channels(first, 64, 0.5)))
+    assert sum(weight.numel() for weight in first.parameters()) < 0.4 * before
+    cut_channels(again, tmp_path / "channels.json", 64)
+    again.load_state_dict(first.state_dict())
+    assert torch.equal(again(SLICES).logits, first(SLICES).logits)
+
+
+@pytest.fixture(scope="module")
+def pruned(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run, pruned at three levels with an epoch of retraining each."""
+    run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("runs") / "tiny"))
+    plans = (Plan("oneshot", 50), Plan("iterative", 75, "oneshot-50"), Plan("channels", 50))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(step, "PLANS", plans)
+        prune(pictures, run, epochs=1)
+        (run / "prune" / "channels-50" / "level.json").unlink()
+        kept = (run / "prune" / "oneshot-50" / "level.json").stat().st_mtime_ns
+        prune(pictures, run, epochs=1)
+        assert (run / "prune" / "oneshot-50" / "level.json").stat().st_mtime_ns == kept
+    return run
+
+
+def test_masks_survive_retraining_and_channels_make_the_network_small(pruned: Path) -> None:
+    levels = {level["method"]: level for level in json.loads((pruned / "prune" / "pruning.json").read_text())["levels"]}
+    assert levels["oneshot"]["zeros"] >= 0.5
+    assert levels["iterative"]["zeros"] >= 0.75
+    assert levels["channels"]["weights"] < 0.5 * levels["oneshot"]["weights"]
+    assert all(
+        0 < level["time"]["low"] <= level["time"]["median"] <= level["time"]["high"] for level in levels.values()
+    )
+
+
+def test_a_table_and_a_plot_are_left(pruned: Path) -> None:
+    text = (pruned / "prune" / "pruning.md").read_text()
+    assert "| oneshot 50 % |" in text
+    assert "Masks alone" in text
+    assert (pruned / "prune" / "pruning.png").stat().st_size > 5000
+
+
+def test_a_pruned_level_is_a_run_that_exports(pruned: Path, pictures: Path) -> None:
+    level = pruned / "prune" / "channels-50"
+    recipe = read_recipe(level / RECIPE)
+    assert recipe.name == "tiny-channels-50"
+    assert load_best(recipe, level)(SLICES).logits.shape == (2, 4)
+    assert export(pictures, level).stat().st_size < (pruned / "model.onnx").stat().st_size
+
+
+def test_a_pruned_run_is_not_pruned_again(pruned: Path, pictures: Path) -> None:
+    with pytest.raises(RecipeError, match="pruned already"):
+        prune(pictures, pruned / "prune" / "oneshot-50")
+
+
+def test_the_verdict_on_speed_follows_the_measurement() -> None:
+    def level(method: str, median: float) -> dict[str, object]:
+        return {"method": method, "time": {"median": median}}
+
+    assert "bring no speed" in say_speed([level("oneshot", 1.01), level("channels", 0.4)])
+    assert "change the time" in say_speed([level("oneshot", 0.7), level("channels", 0.4)])

@@ -1,0 +1,91 @@
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from training import tune as step
+from training.config import Recipe, Stage, read_recipe
+from training.errors import RecipeError
+from training.history import Line
+from training.tune import BEST_TRIAL, DONE, IMPORTANCE, importances, open_study, suggest, tune
+
+
+@pytest.fixture(scope="module")
+def tuned(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"architecture": "tuned_cnn", "size": 32, "stages": (Stage(size=32, epochs=1),)})
+
+
+def test_a_search_goes_on_where_it_stopped_and_leaves_a_recipe_that_runs(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "tune"
+    tune(tuned, pictures, run, trials=1)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(step, "train", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tune(tuned, pictures, run, trials=3)
+    best = tune(tuned, pictures, run, trials=3)
+    states = [trial.state for trial in open_study(run, tuned.seed).trials]
+    assert states == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    told = json.loads((run / BEST_TRIAL).read_text())
+    assert (told["trial"], told["parameters"]) == (best.number, best.params)
+    found = read_recipe(run / "tiny-best.yaml")
+    assert found.optimizer.learning_rate == best.params["learning_rate"]
+    assert found.widths[0] == best.params["width"]
+    assert (run / IMPORTANCE).stat().st_size > 5000
+
+
+def test_a_trial_that_lags_is_pruned(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training is replaced by curves that are known: the sixth of them lies below the others."""
+    begun: list[Path] = []
+
+    def learn(_: Recipe, __: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        begun.append(run)
+        for epoch in range(6):
+            watch({"epoch": epoch, "val_macro_f1": 0.1 if len(begun) == 6 else 0.5 + epoch / 100})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    tune(tuned, pictures, run, trials=6)
+    trials = open_study(run, tuned.seed).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED]
+    assert len(trials[-1].intermediate_values) == 4
+    assert all(trial.state in DONE for trial in trials)
+
+
+def test_what_decides_a_trial_is_found_important(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn(recipe: Recipe, _: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        watch({"epoch": 0, "val_macro_f1": 1 - abs(math.log10(recipe.optimizer.learning_rate) + 2.3)})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    assert tune(tuned, pictures, run, trials=12).params["learning_rate"] == pytest.approx(10**-2.3, rel=0.5)
+    shares = importances(open_study(run, tuned.seed))
+    assert max(shares, key=lambda name: shares[name]) == "learning_rate"
+
+
+def test_every_choice_reaches_the_recipe(tuned: Recipe) -> None:
+    chosen = {"learning_rate": 0.003, "dropout": 0.1, "width": 8, "dense": 32, "augmentation": 0.5}
+    found = suggest(optuna.trial.FixedTrial(chosen), tuned)
+    assert (found.widths, found.dense, found.dropout) == ((8, 16, 32), (32, 8), 0.1)
+    assert found.optimizer.learning_rate == 0.003
+    assert found.augment.rotation == tuned.augment.rotation / 2
+
+
+def test_a_network_of_fixed_widths_is_not_tuned(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="fixed widths"):
+        tune(recipe, pictures, tmp_path, trials=1)

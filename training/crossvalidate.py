@@ -1,0 +1,119 @@
+"""One recipe over all folds: fold i tests, fold i + 1 validates, the others train; resumed fold by fold."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from service.contract.card import REPORT_FILE
+from training import measure
+from training.calibrate import calibrate
+from training.config import Recipe, read_recipe
+from training.data.index import read_index
+from training.data.slices import Slices, allowed_classes
+from training.errors import RecipeError
+from training.evaluate import PREDICTIONS, evaluate
+from training.history import read_history
+from training.index import INDEX, index
+from training.intervals import RESAMPLES, Interval
+from training.report import Report
+from training.train import RECIPE, train
+
+CROSSVALIDATION = "crossvalidation.json"
+OF_EPOCH = ("val_accuracy", "val_loss", "val_macro_f1", "train_accuracy", "train_loss")
+
+
+class Spread(BaseModel):
+    """A figure over the folds: mean, standard deviation (n - 1) and the folds' own values in their order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    sd: float
+    folds: tuple[float, ...]
+
+
+class CrossValidation(BaseModel):
+    """Test figures and the chosen epoch's figures over the folds; pooled, with intervals by groups over all folds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    split_by: str
+    test: dict[str, Spread]
+    chosen_epoch: dict[str, Spread]
+    pooled: dict[str, Interval]
+    slices: int
+
+
+def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES) -> CrossValidation:
+    """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`."""
+    runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"fold-{fold}", resamples) for fold in folds_of(recipe)]
+    found = summarise(recipe, runs, resamples)
+    (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def folds_of(recipe: Recipe) -> range:
+    """The numbers of the folds; raises `RecipeError` where three parts cannot be made of them."""
+    if recipe.data.folds < 3:
+        raise RecipeError("cross-validation needs data.folds of 3 or more: one tests, one validates, the others train")
+    return range(1, recipe.data.folds + 1)
+
+
+def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
+    """The recipe with `fold` tested, the next one validated and all others trained."""
+    val = fold % recipe.data.folds + 1
+    train_folds = tuple(other for other in folds_of(recipe) if other not in {fold, val})
+    chosen = {"train_folds": train_folds, "val_folds": (val,), "test_folds": (fold,)}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=chosen)})
+
+
+def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
+    """The figures of finished runs, one a fold."""
+    reports = [Report.model_validate_json((run / REPORT_FILE).read_bytes()) for run in runs]
+    chosen = [next(line for line in reversed(read_history(run)) if line["best"]) for run in runs]
+    pooled = measure.known_figures(_pool(recipe, runs), recipe.seed, resamples)
+    return CrossValidation(
+        recipe=recipe.name,
+        split_by=recipe.data.split_by,
+        test={name: _spread([report.figures[name].value for report in reports]) for name in reports[0].figures},
+        chosen_epoch={name: _spread([line[name] for line in chosen]) for name in OF_EPOCH},
+        pooled={name: figure for name, figure in pooled.items() if not name.endswith("_uncalibrated")},
+        slices=sum(sum(map(sum, report.confusion)) for report in reports),
+    )
+
+
+def _fold(recipe: Recipe, data: Path, run: Path, resamples: int) -> Path:
+    if (run / REPORT_FILE).exists():
+        if read_recipe(run / RECIPE) != recipe:
+            raise RecipeError(f"{run} was measured with another recipe: choose a new run")
+        return run
+    index(recipe, data, run)
+    train(recipe, data, run)
+    calibrate(data, run)
+    evaluate(data, run, resamples)
+    return run
+
+
+def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
+    """Every fold's answers to its test slices of known class, each from the network that never saw them."""
+    rows, probs = [], []
+    for run in runs:
+        indexed = {row.path: row for row in read_index(run / INDEX)}
+        tested = read_recipe(run / RECIPE).data.test_folds
+        with (run / PREDICTIONS).open(newline="") as lines:
+            for line in csv.DictReader(lines):
+                row = indexed[line["path"]]
+                if row.label in recipe.class_names and row.fold in tested:
+                    rows.append(row)
+                    probs.append([float(line[name]) for name in recipe.class_names])
+    allowed = np.stack([allowed_classes(row.label, recipe.class_names) for row in rows])
+    seen = Slices(rows, np.zeros((len(rows), 0, 0), np.uint8), allowed)
+    return measure.Predictions(seen, np.array(probs), np.array(probs), recipe.class_names)
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)), folds=tuple(values))

@@ -1,0 +1,49 @@
+"""What each epoch of a run came to: a line of JSON each, and curves drawn from them."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+HISTORY = "history.jsonl"
+CURVES = "curves.png"
+KINDS = ("loss", "accuracy", "precision", "recall")
+
+Line = dict[str, Any]
+
+
+def without_nan(figures: dict[str, float]) -> Line:
+    """The figures, None for what cannot be known, since JSON has no NaN."""
+    return {name: None if math.isnan(figure) else figure for name, figure in figures.items()}
+
+
+def write_line(run: Path, line: Line) -> None:
+    """Append to `<run>/history.jsonl`."""
+    with (run / HISTORY).open("a") as history:
+        history.write(json.dumps(line) + "\n")
+
+
+def read_history(run: Path) -> list[Line]:
+    """The lines of a run, the last one of each epoch: an interruption may fall between a line and its checkpoint."""
+    lines = [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
+    return list({line["epoch"]: line for line in lines}.values())
+
+
+def draw_curves(runs: Sequence[Path], target: Path) -> Path:
+    """Loss, accuracy, precision and recall an epoch, train dashed and validation solid, one colour a run."""
+    figure = Figure(figsize=(11, 7), dpi=110, layout="constrained")
+    for axes, kind in zip(figure.subplots(2, 2).flat, KINDS, strict=True):
+        for number, run in enumerate(runs):
+            lines = read_history(run)
+            epochs = [line["epoch"] + 1 for line in lines]
+            for split, style in (("train", "--"), ("val", "-")):
+                values = [line[f"{split}_{kind}"] for line in lines]
+                axes.plot(epochs, values, style, color=f"C{number}", label=f"{run.name}, {split}")
+        axes.set(xlabel="epoch", title=kind)
+        axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(target, metadata={"Software": None})
+    return target

@@ -1,0 +1,171 @@
+"""What a trained network can lose: weights by magnitude, at once or step by step, and whole channels.
+
+Every level is a run of its own below `<run>/prune/`, retrained by the ordinary loop, so that it resumes, exports and
+registers as any other.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import f1_score
+
+from service.contract.card import MODEL_FILE
+from training import checkpoint
+from training.config import Recipe, Stage, read_recipe
+from training.data.index import sha256_of
+from training.data.slices import Slices
+from training.errors import RecipeError, made_by
+from training.export import export_network
+from training.index import INDEX
+from training.networks.channels import prune_channels
+from training.networks.classifier import Classifier
+from training.pruning_report import Ratio, compare_times, write_report
+from training.train import RECIPE, load_best, load_folds, train
+from training.validation import logits_of
+
+LEVEL = "level.json"
+START = "start.pt"
+CHANNELS = "channels.json"
+RATE = 0.2
+"""Learning rate of retraining over that of the first training."""
+
+
+class Plan(NamedTuple):
+    """One level: how, how much, and the level whose result it starts from (none: the run's own)."""
+
+    method: Literal["oneshot", "iterative", "channels"]
+    percent: int
+    after: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.method}-{self.percent}"
+
+
+PLANS = (
+    *(Plan("oneshot", percent) for percent in (30, 50, 70, 90)),
+    Plan("iterative", 50), Plan("iterative", 75, "iterative-50"), Plan("iterative", 90, "iterative-75"),
+    *(Plan("channels", percent) for percent in (25, 50)),
+)  # fmt: skip
+
+
+class Level(BaseModel):
+    """What a level has, answers and costs; accuracy and macro-F1 on the test folds, of known class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    percent: int
+    weights: int
+    zeros: float
+    accuracy_before: float
+    accuracy_after: float
+    macro_f1_before: float
+    macro_f1_after: float
+    time: Ratio
+
+
+def prune(data: Path, run: Path, epochs: int = 3) -> list[Level]:
+    """Prune and retrain what is still missing, then write `pruning.json`, `.md` and `.png` into `<run>/prune`.
+
+    `epochs` of retraining a level. Raises `RecipeError` for a run that was pruned itself.
+    """
+    recipe = read_recipe(made_by("train", run / RECIPE))
+    if recipe.channels or recipe.keep_zeros:
+        raise RecipeError(f"{run} was pruned already: prune the run it came from")
+    tested = load_folds(recipe, data, run, recipe.data.test_folds)
+    known = tested.select(tested.known)
+    home = run / "prune"
+    dense = _graph(load_best(recipe, run), home / "dense", known)
+    levels = [_level(plan, recipe, data, run, epochs=epochs, known=known, dense=dense) for plan in PLANS]
+    accuracy = _figures(load_best(recipe, run), known)[0]
+    write_report([level.model_dump() for level in levels], accuracy, home)
+    return levels
+
+
+def cut_weights(network: Classifier, share: float) -> None:
+    """Set the `share` of all weights that are smallest in magnitude to 0; biases and norms stay (Han et al. 2015)."""
+    weights = [weight for weight in network.parameters() if weight.ndim > 1]
+    sizes = torch.cat([weight.detach().abs().flatten() for weight in weights])
+    limit = sizes.kthvalue(max(round(share * sizes.numel()), 1)).values
+    with torch.no_grad():
+        for weight in weights:
+            weight.mul_(weight.abs() > limit)
+
+
+def share_of_zeros(network: Classifier) -> float:
+    """Share of weights that are 0, of those that could be cut."""
+    weights = [weight for weight in network.parameters() if weight.ndim > 1]
+    return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
+
+
+def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, known: Slices, dense: Path) -> Level:
+    home = run / "prune" / plan.name
+    if (home / LEVEL).exists():
+        return Level.model_validate_json((home / LEVEL).read_bytes())
+    changed = _begin(plan, recipe, run, home, epochs)
+    train(changed, data, home)
+    before = load_best(changed, home)
+    before.load_state_dict(checkpoint.load(home / START)["network"])
+    after = load_best(changed, home)
+    (accuracy_before, f1_before), (accuracy_after, f1_after) = (_figures(each, known) for each in (before, after))
+    level = Level(
+        method=plan.method,
+        percent=plan.percent,
+        weights=sum(weight.numel() for weight in after.parameters()),
+        zeros=share_of_zeros(after),
+        accuracy_before=accuracy_before,
+        accuracy_after=accuracy_after,
+        macro_f1_before=f1_before,
+        macro_f1_after=f1_after,
+        time=compare_times(dense, _graph(after, home, known), known.pixels[:8]),
+    )
+    (home / LEVEL).write_text(level.model_dump_json(indent=2) + "\n")
+    return level
+
+
+def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, epochs: int) -> Recipe:
+    """Cut, keep the result as the level's starting weights, and say how it is retrained."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(run / INDEX, home / INDEX)
+    network = load_best(recipe, run.joinpath("prune", plan.after) if plan.after else run)
+    if not (home / START).exists():
+        if plan.method == "channels":
+            history = prune_channels(network, recipe.size, plan.percent / 100)
+            (home / CHANNELS).write_text(json.dumps(history))
+        else:
+            cut_weights(network, plan.percent / 100)
+        checkpoint.save({"network": network.state_dict()}, home / START)
+    return recipe.model_copy(update=dict(_changes(plan, recipe, home, epochs)))
+
+
+def _changes(plan: Plan, recipe: Recipe, home: Path, epochs: int) -> Iterator[tuple[str, object]]:
+    yield "name", f"{recipe.name}-{plan.name}"
+    yield "weights", home / START
+    yield "weights_as", "whole"
+    yield "freeze", False
+    yield "stages", (Stage(size=recipe.size, epochs=epochs),)
+    yield "keep_zeros", plan.method != "channels"
+    yield "channels", home / CHANNELS if plan.method == "channels" else None
+    rate = recipe.optimizer.learning_rate * RATE
+    yield "optimizer", recipe.optimizer.model_copy(update={"learning_rate": rate, "warmup_epochs": 0})
+
+
+def _figures(network: Classifier, known: Slices) -> tuple[float, float]:
+    """Accuracy and macro-F1."""
+    answers = logits_of(network, known, "cpu").argmax(dim=1).numpy()
+    return float((answers == known.targets).mean()), float(f1_score(known.targets, answers, average="macro"))
+
+
+def _graph(network: Classifier, home: Path, known: Slices) -> Path:
+    """The network as the service would run it, written once."""
+    home.mkdir(parents=True, exist_ok=True)
+    digest = sha256_of(home / checkpoint.BEST) if (home / checkpoint.BEST).exists() else "0" * 64
+    target = home / MODEL_FILE
+    return target if target.exists() else export_network(network, target, known.pixels[:8], origin=digest)
