@@ -76,6 +76,13 @@ class Catalogue:
             return "failed"
         return "ready" if predictor.ready else "stopped"
 
+    def explain_state(self, bundle: Bundle) -> str | None:
+        """`ready` or `stopped` (its explain lane is gone, while predictions go on); None where it cannot explain."""
+        explainer = self._explainers.get((bundle.name, bundle.version))
+        if explainer is None:
+            return None
+        return "ready" if explainer.ready else "stopped"
+
     def fault(self) -> str | None:
         """Why the service cannot answer now, or None when it can."""
         stopped = [
@@ -90,8 +97,14 @@ class Catalogue:
         return None
 
     async def _start_explainer(self, bundle: Bundle) -> None:
-        if bundle.card and bundle.explain_session:
-            drawers, settings = self._drawers, self._settings
-            explainer = Explainer(bundle.card, bundle.explain_session, drawers, settings, self._metrics)
+        if bundle.card and bundle.card.explain and bundle.explain_sessions:
+            explainer = Explainer(
+                bundle.card,
+                bundle.card.explain,
+                bundle.explain_sessions,
+                threads=self._drawers,
+                settings=self._settings,
+                metrics=self._metrics,
+            )
             await explainer.start()
             self._explainers[bundle.name, bundle.version] = explainer

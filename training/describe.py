@@ -4,7 +4,6 @@ from pathlib import Path
 
 from service.contract.cam import METHODS
 from service.contract.card import (
-    EXPLAIN_FILE,
     MODEL_FILE,
     Card,
     ClassMetrics,
@@ -17,9 +16,8 @@ from service.contract.card import (
 )
 from training.config import Recipe
 from training.data.index import sha256_of
-from training.explainable import LAST
+from training.explainable import LAST, explains_in
 from training.export import opset_of
-from training.gradient.files import read_layers
 from training.index import INDEX
 from training.intervals import Interval
 from training.limitations import INTENDED_USE, limitations
@@ -37,7 +35,7 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
         class_names=recipe.class_names,
         input=input_spec(recipe),
         outputs=Outputs(embedding="embedding"),
-        explain=_explain(bundle / EXPLAIN_FILE),
+        explain=_explain(bundle),
         temperature=report.measured.temperature,
         files={path.name: sha256_of(path) for path in bundle.iterdir()},
         data=_data(recipe, report, run),
@@ -49,10 +47,12 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
     )
 
 
-def _explain(path: Path) -> Explain | None:
-    if not path.exists():
+def _explain(bundle: Path) -> Explain | None:
+    graphs = explains_in(bundle)
+    if not graphs:
         return None
-    return Explain(layers=read_layers(path), default_layer=LAST, methods=tuple(METHODS))
+    layers = {layer: path.name for layer, path in graphs.items()}
+    return Explain(layers=layers, default_layer=LAST, methods=tuple(METHODS))
 
 
 def _data(recipe: Recipe, report: Report, run: Path) -> Data:

@@ -13,7 +13,7 @@ from training.confusion import CONFUSION
 from training.data.index import sha256_of
 from training.describe import describe
 from training.errors import RegisterError, made_by
-from training.explainable import explained_logits
+from training.explainable import explained_logits, explains_in
 from training.export import read_graph
 from training.golden import write_golden
 from training.graph import Graph
@@ -41,7 +41,7 @@ def register(run: Path, models: Path, change: str, *, explain: bool = False) -> 
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
         bundle = Path(room) / recipe.name / str(version)
         bundle.mkdir(parents=True)
-        for name, step in (COPIED | ({EXPLAIN_FILE: "export"} if explain else {})).items():
+        for name, step in (COPIED | (_explanations(run) if explain else {})).items():
             shutil.copyfile(made_by(step, run / name), bundle / name)
         write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
         card = describe(recipe, report, run=run, bundle=bundle, version=version, change=change)
@@ -69,8 +69,8 @@ def verify(bundle: Path) -> None:
     with np.load(bundle / GOLDEN_FILE) as golden:
         images, wanted = golden["images"], golden["logits"]
     answers = {MODEL_FILE: Graph(bundle / MODEL_FILE)(images, batch_size=len(images)).logits}
-    if card.explain:
-        answers[EXPLAIN_FILE] = explained_logits(bundle / EXPLAIN_FILE, images)
+    for name in card.explain.layers.values() if card.explain else ():
+        answers[name] = explained_logits(bundle / name, images)
     for name, answer in answers.items():
         difference = float(np.abs(answer - wanted).max() / np.abs(wanted).max())
         if not difference <= GOLDEN_TOLERANCE:
@@ -80,6 +80,11 @@ def verify(bundle: Path) -> None:
 def sums(bundle: Path) -> dict[str, str]:
     """SHA-256 of every file but the card."""
     return {path.name: sha256_of(path) for path in sorted(bundle.iterdir()) if path.name != CARD_FILE}
+
+
+def _explanations(run: Path) -> dict[str, str]:
+    made_by("export", run / EXPLAIN_FILE)
+    return {path.name: "export" for path in explains_in(run).values()}
 
 
 def _matching_report(run: Path) -> Report:
