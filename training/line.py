@@ -14,6 +14,7 @@ from training import train as train_step
 from training.config import read_recipe
 from training.errors import RegisterError
 from training.intervals import RESAMPLES
+from training.judge.report import EXPLANATIONS, read_judgement
 from training.report import Report
 
 say = Console(soft_wrap=True, highlight=False).print
@@ -52,7 +53,10 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> None:
 
 def register(run: Path, change: str, models: Path, *, explain: bool = False) -> None:
     """Register, and say under which version."""
-    say(f"register → {register_step.register(run, models, change, explain=explain)}")
+    bundle = register_step.register(run, models, change, explain=explain)
+    say(f"register → {bundle}")
+    for verdict in read_judgement(bundle / EXPLANATIONS).verdicts() if explain else ():
+        say(f"  {verdict}", markup=False)
 
 
 def whole(recipe: Path, data: Path, run: Path, *, published: Path | None, models: Path, change: str | None) -> None:

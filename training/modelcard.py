@@ -7,6 +7,9 @@ from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.provenance import provenance
 from training.intervals import Interval
+from training.judge.page import ATTRIBUTION, PAGE
+from training.judge.report import ExplanationReport
+from training.judge.text import judgement
 from training.report import Report
 
 MODEL_CARD = "README.md"
@@ -23,18 +26,19 @@ NAMES = {
 }
 
 
-def render(card: Card, report: Report) -> str:
+def render(card: Card, report: Report, judged: ExplanationReport | None = None) -> str:
     """Markdown, section by section."""
-    sections = (
+    sections = [
         _head(card),
         _section("What it answers", _answers(card)),
         _section("Data", _data(card, report)),
         _section("How it was measured", f"{report.protocol}\n\n{_bullets(report.notes)}"),
         _section("Figures on the test folds", _figures(report)),
         _section("Tumour or not, by source", _sources(report)),
+        *([_section("Where it looks", _looks(judged))] if judged else []),
         _section("Limitations", _bullets(card.limitations)),
         _section("How it was made", _made(card, report)),
-    )
+    ]
     return "\n\n".join(sections) + "\n"
 
 
@@ -95,6 +99,11 @@ def _sources(report: Report) -> str:
     )  # fmt: skip
     head = ["source", "slices (groups)", "rate", "by label", "by tumour probability ≥ 0.5", "mean tumour probability"]
     return _table(head, lines)
+
+
+def _looks(judged: ExplanationReport) -> str:
+    page = f"![Pictures with outline and map, drawn by lot]({PAGE})"
+    return f"{judgement(judged)}\n\n{page}\n\n{ATTRIBUTION}"
 
 
 def _made(card: Card, report: Report) -> str:
