@@ -34,8 +34,9 @@ class _Entry(Generic[Payload, Result]):
 class Batcher(Generic[Payload, Result]):
     """A bounded queue before some lanes, each a thread that runs one batch at a time.
 
-    `run` takes payloads and returns as many results in the same order; it is called in a lane's thread. Its
-    exception reaches the callers of that batch alone. A caller that is cancelled is never computed.
+    `run` takes payloads and returns as many results in the same order; it is called in a lane's thread, and so is
+    `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
+    is never computed.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Batcher(Generic[Payload, Result]):
         max_queue_delay_ms: float = 0.0,
         max_queue_size: int = 128,
         name: str = "lane",
+        begin: Callable[[], None] | None = None,
     ) -> None:
         self._run = run
         self._lanes = lanes
@@ -54,6 +56,7 @@ class Batcher(Generic[Payload, Result]):
         self._delay = max_queue_delay_ms / 1000
         self._max_queue_size = max_queue_size
         self._name = name
+        self._begin = begin
         self._queue: deque[_Entry[Payload, Result]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -71,7 +74,7 @@ class Batcher(Generic[Payload, Result]):
     async def start(self) -> None:
         """Start the lanes in the running event loop."""
         self._arrived = asyncio.Condition()
-        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix=self._name)
+        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix=self._name, initializer=self._begin)
         self._tasks = [asyncio.create_task(self._lane(), name=f"{self._name}-{i}") for i in range(self._lanes)]
         for task in self._tasks:
             task.add_done_callback(self._lane_ended)

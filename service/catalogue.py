@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from service.cpus import usable_cpus
+from service.cpus import give_way, usable_cpus
 from service.errors import NotExplainable, NotReady, UnknownModel
 from service.explainer import Explainer
 from service.metrics import Metrics
@@ -22,7 +22,7 @@ class Catalogue:
         self._predictors: dict[tuple[str, int], Predictor] = {}
         self._decoders = ThreadPoolExecutor(settings.decode_threads or usable_cpus(), thread_name_prefix="decode")
         self._explainers: dict[tuple[str, int], Explainer] = {}
-        self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain")
+        self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain", initializer=give_way)
 
     async def start(self) -> None:
         """Load the repository off the event loop, then start a predictor for each bundle that opened."""

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from service.batcher import Answer, Batcher
 from service.contract.card import Card, Explain
 from service.contract.probabilities import probabilities
+from service.cpus import give_way
 from service.errors import DeadlineExceeded, InferenceFailed, Overloaded
 from service.explain_session import PREDICTED, ExplainSession, Gradients, Question, explain_each
 from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
@@ -62,6 +63,7 @@ class Explainer:
             max_batch_size=self._together,
             max_queue_size=settings.explain_max_pictures * self._together,
             name="explain-lane",
+            begin=give_way,
         )
         metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.explain_ready.labels(**self._labels).set_function(lambda: float(self.ready))
