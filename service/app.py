@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.catalogue import Catalogue
-from service.contract.card import Card, Explain
+from service.contract.card import Card
 from service.cpus import usable_cpus
 from service.errors import ServiceError
 from service.explain_session import ExplainSession
@@ -86,13 +86,13 @@ def session_opener(settings: Settings) -> OpenSession:
 
 
 def explain_session_opener(settings: Settings) -> OpenExplainSession:
-    """How the repository opens `explain.onnx`: on the same provider, with one lane of one thread."""
+    """How the repository opens a layer's gradient graph: on the same provider, with one lane of one thread."""
     provider = choose_provider(settings.provider)
 
-    def open_explain_session(path: Path, card: Card, explain: Explain) -> ExplainSession:
+    def open_explain_session(path: Path, card: Card, layer: str) -> ExplainSession:
         def build(provider: str) -> ExplainSession:
             plan = make_plan(provider, 1, lanes=1, threads=1, max_batch_size=settings.explain_batch_size)
-            return ExplainSession(path, plan, explain, card.outputs.logits)
+            return ExplainSession(path, plan, layer, card.outputs.logits)
 
         return with_fallback(settings, provider, build)
 

@@ -34,8 +34,9 @@ class _Entry(Generic[Payload, Result]):
 class Batcher(Generic[Payload, Result]):
     """A bounded queue before some lanes, each a thread that runs one batch at a time.
 
-    `run` takes payloads and returns as many results in the same order; it is called in a lane's thread. Its
-    exception reaches the callers of that batch alone. A caller that is cancelled is never computed.
+    `run` takes payloads and returns as many results in the same order; it is called in a lane's thread, and so is
+    `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
+    is never computed.
     """
 
     def __init__(
@@ -46,12 +47,16 @@ class Batcher(Generic[Payload, Result]):
         max_batch_size: int = 32,
         max_queue_delay_ms: float = 0.0,
         max_queue_size: int = 128,
+        name: str = "lane",
+        begin: Callable[[], None] | None = None,
     ) -> None:
         self._run = run
         self._lanes = lanes
         self._max_batch_size = max_batch_size
         self._delay = max_queue_delay_ms / 1000
         self._max_queue_size = max_queue_size
+        self._name = name
+        self._begin = begin
         self._queue: deque[_Entry[Payload, Result]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -69,8 +74,8 @@ class Batcher(Generic[Payload, Result]):
     async def start(self) -> None:
         """Start the lanes in the running event loop."""
         self._arrived = asyncio.Condition()
-        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
-        self._tasks = [asyncio.create_task(self._lane(), name=f"lane-{i}") for i in range(self._lanes)]
+        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix=self._name, initializer=self._begin)
+        self._tasks = [asyncio.create_task(self._lane(), name=f"{self._name}-{i}") for i in range(self._lanes)]
         for task in self._tasks:
             task.add_done_callback(self._lane_ended)
 

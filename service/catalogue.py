@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from service.cpus import usable_cpus
+from service.cpus import give_way, usable_cpus
 from service.errors import NotExplainable, NotReady, UnknownModel
 from service.explainer import Explainer
 from service.metrics import Metrics
@@ -22,7 +22,7 @@ class Catalogue:
         self._predictors: dict[tuple[str, int], Predictor] = {}
         self._decoders = ThreadPoolExecutor(settings.decode_threads or usable_cpus(), thread_name_prefix="decode")
         self._explainers: dict[tuple[str, int], Explainer] = {}
-        self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain")
+        self._drawers = ThreadPoolExecutor(settings.explain_threads, thread_name_prefix="explain", initializer=give_way)
 
     async def start(self) -> None:
         """Load the repository off the event loop, then start a predictor for each bundle that opened."""
@@ -76,6 +76,13 @@ class Catalogue:
             return "failed"
         return "ready" if predictor.ready else "stopped"
 
+    def explain_state(self, bundle: Bundle) -> str | None:
+        """`ready` or `stopped` (its explain lane is gone, while predictions go on); None where it cannot explain."""
+        explainer = self._explainers.get((bundle.name, bundle.version))
+        if explainer is None:
+            return None
+        return "ready" if explainer.ready else "stopped"
+
     def fault(self) -> str | None:
         """Why the service cannot answer now, or None when it can."""
         stopped = [
@@ -90,8 +97,14 @@ class Catalogue:
         return None
 
     async def _start_explainer(self, bundle: Bundle) -> None:
-        if bundle.card and bundle.explain_session:
-            drawers, settings = self._drawers, self._settings
-            explainer = Explainer(bundle.card, bundle.explain_session, drawers, settings, self._metrics)
+        if bundle.card and bundle.card.explain and bundle.explain_sessions:
+            explainer = Explainer(
+                bundle.card,
+                bundle.card.explain,
+                bundle.explain_sessions,
+                threads=self._drawers,
+                settings=self._settings,
+                metrics=self._metrics,
+            )
             await explainer.start()
             self._explainers[bundle.name, bundle.version] = explainer

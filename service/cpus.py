@@ -1,8 +1,19 @@
-"""How many cores this process may keep busy."""
+"""How many cores this process may keep busy, and which of its threads may wait."""
 
 import math
 import os
+import sys
+import threading
 from pathlib import Path
+
+NICE = 10
+"""Of a thread that gives way: it still gets a tenth of a core that others want too."""
+
+
+def give_way() -> None:
+    """Let the calling thread wait for others where cores are short: on Linux, where a thread has a nice of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from service.batcher import Answer, Batcher
-from service.contract.card import Card
+from service.contract.card import Card, Explain
 from service.contract.probabilities import probabilities
+from service.cpus import give_way
 from service.errors import DeadlineExceeded, InferenceFailed, Overloaded
-from service.explain_session import PREDICTED, ExplainSession, Gradients, Question
+from service.explain_session import PREDICTED, ExplainSession, Gradients, Question, explain_each
 from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
 from service.metrics import Metrics
 from service.predictor import Prediction, Timing, prediction_of
@@ -31,29 +33,45 @@ class Explained:
 
 
 class Explainer:
-    """Decodes and draws in `threads`, batches before `session`; both are its own, so that predictions keep theirs.
+    """Decodes and draws in `threads`, batches before the layers' `sessions`; predictions keep theirs.
 
     A permit is taken before a picture is decoded, and the queue has room for every picture that holds one.
     """
 
     def __init__(
-        self, card: Card, session: ExplainSession, threads: Executor, settings: Settings, metrics: Metrics
+        self,
+        card: Card,
+        offer: Explain,
+        sessions: Mapping[str, ExplainSession],
+        *,
+        threads: Executor,
+        settings: Settings,
+        metrics: Metrics,
     ) -> None:
+        plan = next(iter(sessions.values())).plan
         self.card = card
-        self.offer = session.offer
+        self.offer = offer
         self._threads = threads
         self._settings = settings
         self._metrics = metrics
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
-        self._together = session.plan.max_batch_size
+        self._together = plan.max_batch_size
         self._batcher: Batcher[Question, Gradients] = Batcher(
-            session.explain,
-            lanes=session.plan.lanes,
+            partial(explain_each, sessions),
+            lanes=plan.lanes,
             max_batch_size=self._together,
             max_queue_size=settings.explain_max_pictures * self._together,
+            name="explain-lane",
+            begin=give_way,
         )
         metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
+        metrics.explain_ready.labels(**self._labels).set_function(lambda: float(self.ready))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lane is at work."""
+        return self._batcher.alive
 
     async def start(self) -> None:
         """Start the lane."""

@@ -45,6 +45,9 @@ class Metrics:
             "neurotriage_explain_queue_depth", "Maps waiting for their run.", ("model", "version"),
             registry=self.registry,
         )  # fmt: skip
+        self.explain_ready = Gauge(
+            "neurotriage_explain_ready", "1 where the version explains.", ("model", "version"), registry=self.registry
+        )
         self.model_ready = Gauge(
             "neurotriage_model_ready", "1 where the version serves, on the named execution provider.",
             ("model", "version", "provider"), registry=self.registry,

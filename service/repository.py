@@ -5,14 +5,14 @@ provider. One that fails is listed with its reason and harms no other.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from service.contract.card import EXPLAIN_FILE, GOLDEN_FILE, MODEL_FILE, Card, Explain, read_card
+from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
 from service.contract.probabilities import probabilities
 from service.errors import UnknownModel
 from service.explain_session import ExplainSession
@@ -22,7 +22,8 @@ GOLDEN_TOLERANCE = 2e-3
 """Largest difference in probability between a golden answer and this machine's; providers round differently."""
 
 OpenSession = Callable[[Path, Card], Session]
-OpenExplainSession = Callable[[Path, Card, Explain], ExplainSession]
+OpenExplainSession = Callable[[Path, Card, str], ExplainSession]
+"""Opens a layer's graph; the text is the layer's name."""
 AnySession = TypeVar("AnySession", bound=Session)
 
 
@@ -32,13 +33,13 @@ class BrokenBundle(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """One version of one model: open with card, session and perhaps explanations, or broken with a reason."""
+    """One version of one model: open with card, session and a session a layer it explains, or broken with a reason."""
 
     name: str
     version: int
     card: Card | None = None
     session: Session | None = None
-    explain_session: ExplainSession | None = None
+    explain_sessions: Mapping[str, ExplainSession] = field(default_factory=dict)
     reason: str | None = None
 
     @property
@@ -95,7 +96,7 @@ class Repository:
         try:
             card = verified_card(folder)
             session = proven(self._open_session(folder / MODEL_FILE, card), folder, card)
-            explain_session = self._explain_session(folder, card)
+            explain_sessions = self._explain_sessions(folder, card)
         except BrokenBundle as error:
             return Bundle(name, version, reason=str(error))
         except ProviderUnavailable:
@@ -104,12 +105,15 @@ class Repository:
             return Bundle(name, version, reason=f"cannot serve: {_first_line(error)}")
         except Exception as error:  # noqa: BLE001 - whatever one bundle raises must not stop the others
             return Bundle(name, version, reason=f"cannot be opened: {type(error).__name__}")
-        return Bundle(name, version, card, session, explain_session)
+        return Bundle(name, version, card, session, explain_sessions)
 
-    def _explain_session(self, folder: Path, card: Card) -> ExplainSession | None:
+    def _explain_sessions(self, folder: Path, card: Card) -> Mapping[str, ExplainSession]:
         if card.explain is None or self._open_explain_session is None:
-            return None
-        return proven(self._open_explain_session(folder / EXPLAIN_FILE, card, card.explain), folder, card)
+            return {}
+        return {
+            layer: proven(self._open_explain_session(folder / name, card, layer), folder, card)
+            for layer, name in card.explain.layers.items()
+        }
 
 
 def verified_card(folder: Path) -> Card:

@@ -1,6 +1,6 @@
 """What travels over the wire; every field name and class name is spelt as here."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -143,11 +143,17 @@ class PlanView(BaseModel):
     buckets: list[int]
 
 
+ExplainState = Annotated[
+    Literal["ready", "stopped"] | None, Field(description="Its explain lane; null where the version cannot explain.")
+]
+
+
 class VersionView(BaseModel):
     """One version of a model and whether it serves."""
 
     version: int
     state: Literal["ready", "failed", "stopped"]
+    explain: ExplainState
     reason: str | None = Field(None, description="Why it does not serve.")
     sha256: str | None = None
     provider: str | None = Field(None, description="The execution provider that really runs it.")
@@ -184,6 +190,7 @@ class ModelState(BaseModel):
     name: str
     version: int
     state: Literal["ready", "failed", "stopped"]
+    explain: ExplainState
     provider: str | None
     reason: str | None
 

@@ -18,8 +18,10 @@ Floats = npt.NDArray[np.float32]
 FINE, COARSE = "conv", "pool"
 """The layers: the convolution before its ReLU, (6, SIZE, SIZE), and its pool of 4 by 4, (6, SIZE/4, SIZE/4)."""
 KERNELS = 6
+SIDES = {FINE: SIZE, COARSE: SIZE // 4}
 METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "eigencam")
-OFFER = {"layers": [COARSE, FINE], "default_layer": COARSE, "methods": METHODS}
+FILES = {COARSE: "explain.onnx", FINE: "explain.fine.onnx"}
+OFFER = {"layers": FILES, "default_layer": COARSE, "methods": METHODS}
 
 
 def write_explainable_bundle(root: Path, name: str = NAME, version: int = 1, seed: int = 1, **changes: Any) -> Path:
@@ -27,8 +29,9 @@ def write_explainable_bundle(root: Path, name: str = NAME, version: int = 1, see
     folder = root / name / str(version)
     folder.mkdir(parents=True)
     weights = draw_weights(seed)
-    write_graph(folder / "model.onnx", weights, explain=False)
-    write_graph(folder / "explain.onnx", weights, explain=True)
+    write_graph(folder / "model.onnx", weights)
+    for layer, file in FILES.items():
+        write_graph(folder / file, weights, layer)
     images = np.random.default_rng(9).integers(0, 256, (5, SIZE, SIZE), np.uint8)
     np.savez(
         folder / "golden.npz", images=images, logits=np.stack([answers(each, weights)["logits"] for each in images])
@@ -69,18 +72,19 @@ def gradients(pixels: npt.NDArray[np.uint8], weights: dict[str, Floats], target:
     }
 
 
-def write_graph(path: Path, weights: dict[str, Floats], explain: bool) -> None:
-    """Write the network; with `explain`, `target` goes in and both layers' activations and gradients come out."""
+def write_graph(path: Path, weights: dict[str, Floats], layer: str | None = None) -> None:
+    """Write the network; with a `layer`, `target` goes in and its activations and gradients come out too."""
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIZE, SIZE])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", len(CLASSES)])]
-    if explain:
+    if layer:
         inputs.append(helper.make_tensor_value_info("target", TensorProto.INT64, ["N"]))
         outputs += [
-            helper.make_tensor_value_info(f"{kind}:{layer}", TensorProto.FLOAT, ["N", KERNELS, side, side])
-            for layer, side in ((FINE, SIZE), (COARSE, SIZE // 4))
+            helper.make_tensor_value_info(
+                f"{kind}:{layer}", TensorProto.FLOAT, ["N", KERNELS, SIDES[layer], SIDES[layer]]
+            )
             for kind in ("activations", "gradients")
         ]
-    nodes = [*forward(), *(backward() if explain else [])]
+    nodes = [*forward(), *(backward() if layer else [])]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants(weights))
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 

@@ -1,6 +1,6 @@
 """`python -m training <step>`: one straight line of steps, each of which reads files and writes files.
 
-    index → train → calibrate → export → evaluate → register
+    index → train → calibrate → export → evaluate → (judge-explanations →) register
 
 A step runs and repeats alone. `evaluate` comes after `calibrate` and `export` so that it measures what will serve:
 the exported graph in ONNX Runtime, with its temperature.
@@ -18,8 +18,10 @@ from training.config import read_recipe
 from training.errors import TrainingError
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
+from training.judge.command import judge_explanations
 from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
+from training.results import results
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -90,7 +92,7 @@ def register(
     models: Models = Path("models"),
     *,
     explain: Annotated[
-        bool, typer.Option(help="Offer /explain, for maps that were found to point at tumours.")
+        bool, typer.Option(help="Offer /explain, with maps that judge-explanations was asked about.")
     ] = False,
 ) -> None:
     """Put the run's result into the model repository as its next version."""
@@ -111,7 +113,7 @@ def whole_line(
     line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, tune, explainable):
+for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, results):
     app.command()(command)
 
 

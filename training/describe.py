@@ -4,7 +4,6 @@ from pathlib import Path
 
 from service.contract.cam import METHODS
 from service.contract.card import (
-    EXPLAIN_FILE,
     MODEL_FILE,
     Card,
     ClassMetrics,
@@ -17,18 +16,27 @@ from service.contract.card import (
 )
 from training.config import Recipe
 from training.data.index import sha256_of
-from training.explainable import LAST
+from training.explainable import explains_in
 from training.export import opset_of
-from training.gradient.files import read_layers
 from training.index import INDEX
 from training.intervals import Interval
+from training.judge.report import ExplanationReport
 from training.limitations import INTENDED_USE, limitations
 from training.origin import Origin, read_origin
 from training.report import Report
 from training.train import input_spec
 
 
-def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version: int, change: str) -> Card:
+def describe(
+    recipe: Recipe,
+    report: Report,
+    judged: ExplanationReport | None,
+    *,
+    run: Path,
+    bundle: Path,
+    version: int,
+    change: str,
+) -> Card:
     """A card that lacks only the sums of the files not written yet; its list of files holds those that are."""
     return Card(
         name=recipe.name,
@@ -37,7 +45,7 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
         class_names=recipe.class_names,
         input=input_spec(recipe),
         outputs=Outputs(embedding="embedding"),
-        explain=_explain(bundle / EXPLAIN_FILE),
+        explain=_explain(judged, bundle) if judged else None,
         temperature=report.measured.temperature,
         files={path.name: sha256_of(path) for path in bundle.iterdir()},
         data=_data(recipe, report, run),
@@ -49,10 +57,11 @@ def describe(recipe: Recipe, report: Report, *, run: Path, bundle: Path, version
     )
 
 
-def _explain(path: Path) -> Explain | None:
-    if not path.exists():
-        return None
-    return Explain(layers=read_layers(path), default_layer=LAST, methods=tuple(METHODS))
+def _explain(judged: ExplanationReport, bundle: Path) -> Explain:
+    """Every layer and method, the best judged of each as the default."""
+    layers = {layer: path.name for layer, path in explains_in(bundle).items()}
+    methods = sorted(METHODS, key=lambda method: method != judged.method)
+    return Explain(layers=layers, default_layer=judged.layer, methods=tuple(methods))
 
 
 def _data(recipe: Recipe, report: Report, run: Path) -> Data:

@@ -1,6 +1,8 @@
-"""A run's explain graph: its layers by name, and the closed form that its gradients must meet."""
+"""A run's explain graphs: one a layer, by names that say what it is, and the closed form that they must meet."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,7 @@ import onnx
 import onnxruntime
 import torch
 
+from service.contract.card import EXPLAIN_FILE
 from training.errors import ParityError
 from training.gradient.explain import LOGITS
 from training.gradient.files import write_explain
@@ -16,8 +19,9 @@ from training.gradient.layers import default_layers
 from training.networks.classifier import Classifier
 
 LAST = "last"
-NAMES = (LAST, "finer")
-"""The feature map that is pooled, and the last one of the next finer resolution."""
+FINER = "finer"
+FILES: Mapping[str, str] = MappingProxyType({LAST: EXPLAIN_FILE, FINER: "explain.finer.onnx"})
+"""The feature map that is pooled and the last one of the next finer resolution, each with its graph's file."""
 BATCH_SIZES = (1, 8)
 
 Slices = npt.NDArray[np.uint8]
@@ -25,16 +29,36 @@ Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64]
 
 
-def export_explain(network: Classifier, model_path: Path, slices: Slices, tolerance: float) -> Path:
-    """Write `explain.onnx` beside the model, or raise `ParityError` and leave nothing."""
-    layers = default_layers(Forward(onnx.load(model_path)), LOGITS)
-    path = write_explain(model_path, dict(zip(NAMES, layers, strict=False)))
+def export_explain(network: Classifier, model_path: Path, slices: Slices, tolerance: float) -> dict[str, Path]:
+    """Write the explain graph of each layer beside the model, or raise `ParityError` and leave nothing."""
+    graphs = write_explains(model_path)
     try:
-        compare_explain(network, path, slices, tolerance)
+        compare_explain(network, graphs[LAST], slices, tolerance)
+        compare_logits(graphs, slices, tolerance)
     except ParityError:
-        path.unlink()
+        forget_explains(model_path.parent)
         raise
-    return path
+    return graphs
+
+
+def write_explains(model_path: Path) -> dict[str, Path]:
+    """The explain graph of each default layer by the layer's name, written beside the model."""
+    tensors = default_layers(Forward(onnx.load(model_path)), LOGITS)
+    return {
+        layer: write_explain(model_path, {layer: tensor}, model_path.with_name(name))
+        for (layer, name), tensor in zip(FILES.items(), tensors, strict=False)
+    }
+
+
+def explains_in(folder: Path) -> dict[str, Path]:
+    """The explain graphs there are in a run or bundle, by layer."""
+    return {layer: folder / name for layer, name in FILES.items() if (folder / name).exists()}
+
+
+def forget_explains(run: Path) -> None:
+    """Delete explain graphs, which are worth nothing beside another model than their own."""
+    for path in explains_in(run).values():
+        path.unlink()
 
 
 def compare_explain(network: Classifier, path: Path, slices: Slices, tolerance: float) -> float:
@@ -84,6 +108,15 @@ def _by_autograd(network: Classifier, activations: Floats, target: Targets) -> t
     logits = network.classify(features).logits
     (gradients,) = torch.autograd.grad(logits.gather(1, torch.from_numpy(target)[:, None]).sum(), features)
     return logits.detach().numpy(), gradients.numpy()
+
+
+def compare_logits(graphs: Mapping[str, Path], slices: Slices, tolerance: float) -> None:
+    """Raise `ParityError` unless every layer's graph gives the last one's logits, up to `tolerance` of their scale."""
+    wanted = explained_logits(graphs[LAST], slices)
+    for layer, path in graphs.items():
+        difference = float(np.abs(explained_logits(path, slices) - wanted).max() / np.abs(wanted).max())
+        if not difference <= tolerance:
+            raise ParityError(f"the logits beside layer {layer} differ by {difference:.2e} of their scale")
 
 
 def explained_logits(path: Path, slices: Slices) -> npt.NDArray[np.float32]:

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from service.contract.card import EXPLAIN_FILE, MODEL_FILE
+from service.contract.card import MODEL_FILE
 from training import checkpoint
 from training.config import read_recipe
 from training.data.index import sha256_of
 from training.errors import OrderError, ParityError, TrainingError, made_by
-from training.explainable import export_explain
+from training.explainable import export_explain, forget_explains
 from training.graph import Answer, Graph
 from training.networks.classifier import Classifier
 from training.train import RECIPE, load_best, load_folds
@@ -30,12 +30,12 @@ ORIGIN = "checkpoint_sha256"
 
 
 def export(data: Path, run: Path) -> Path:
-    """Write `<run>/model.onnx` and `explain.onnx`, compared with torch on real slices of the validation folds."""
+    """Write `<run>/model.onnx` and its explain graphs, compared with torch on real slices of the validation folds."""
     recipe = read_recipe(made_by("train", run / RECIPE))
     network = load_best(recipe, run)
     held_out = load_folds(recipe, data, run, recipe.data.val_folds).pixels
     chosen = np.linspace(0, len(held_out) - 1, min(PARITY_SLICES, len(held_out))).astype(int)
-    (run / EXPLAIN_FILE).unlink(missing_ok=True)
+    forget_explains(run)
     graph = export_network(network, run / MODEL_FILE, held_out[chosen], origin=sha256_of(run / checkpoint.BEST))
     export_explain(network, graph, held_out[chosen], TOLERANCE)
     return graph

@@ -17,6 +17,7 @@ from training.config import Recipe
 from training.datacard import write_datacard
 from training.errors import RegisterError
 from training.intervals import RESAMPLES, Interval
+from training.judge.report import EXPLANATIONS, read_judgement
 from training.report import Report
 
 say = Console(soft_wrap=True, highlight=False).print
@@ -72,7 +73,10 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
 
 def register(run: Path, change: str, models: Path, *, explain: bool = False) -> None:
     """Register, and say under which version."""
-    say(f"register → {register_step.register(run, models, change, explain=explain)}")
+    bundle = register_step.register(run, models, change, explain=explain)
+    say(f"register → {bundle}")
+    for verdict in read_judgement(bundle / EXPLANATIONS).verdicts() if explain else ():
+        say(f"  {verdict}", markup=False)
 
 
 def whole(recipe: Recipe, data: Path, run: Path, *, published: Path | None, models: Path, change: str | None) -> None:

@@ -7,6 +7,9 @@ from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.provenance import provenance
 from training.intervals import Interval
+from training.judge.page import ATTRIBUTION, PAGE
+from training.judge.report import ExplanationReport
+from training.judge.text import judgement
 from training.report import Report
 from training.tables import bullets, section, table
 
@@ -24,18 +27,19 @@ NAMES = {
 }
 
 
-def render(card: Card, report: Report) -> str:
+def render(card: Card, report: Report, judged: ExplanationReport | None = None) -> str:
     """Markdown, section by section."""
-    sections = (
+    sections = [
         _head(card),
         section("What it answers", _answers(card)),
         section("Data", _data(card, report)),
         section("How it was measured", f"{report.protocol}\n\n{bullets(report.notes)}"),
         section("Figures on the test folds", _figures(report)),
         section("Tumour or not, by source", _sources(report)),
+        *([section("Where it looks", _looks(judged))] if judged else []),
         section("Limitations", bullets(card.limitations)),
         section("How it was made", _made(card, report)),
-    )
+    ]
     return "\n\n".join(sections) + "\n"
 
 
@@ -110,6 +114,11 @@ def _tumor_or_not(report: Report) -> str:
     ]
     head = ["source", "slices", "AUROC", "sensitivity", "specificity", "specificity at sensitivity 0.95"]
     return f"\n\nBy tumour probability, at 0.5 where a threshold is needed:\n\n{table(head, lines)}" if lines else ""
+
+
+def _looks(judged: ExplanationReport) -> str:
+    page = f"![Pictures with outline and map, drawn by lot]({PAGE})"
+    return f"{judgement(judged)}\n\n{page}\n\n{ATTRIBUTION}"
 
 
 def _made(card: Card, report: Report) -> str:

@@ -13,10 +13,12 @@ from training.confusion import CONFUSION
 from training.data.index import sha256_of
 from training.describe import describe
 from training.errors import RegisterError, made_by
-from training.explainable import explained_logits
+from training.explainable import explained_logits, explains_in
 from training.export import read_graph
 from training.golden import write_golden
 from training.graph import Graph
+from training.judge.page import PAGE
+from training.judge.report import EXPLANATIONS, ExplanationReport, read_judgement
 from training.modelcard import MODEL_CARD, render
 from training.report import Report
 from training.train import RECIPE, input_spec
@@ -29,11 +31,13 @@ COPIED = {MODEL_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
 def register(run: Path, models: Path, change: str, *, explain: bool = False) -> Path:
     """Write `models/<name>/<n+1>/` from the run, verify it, and return it; `change` says why the version exists.
 
-    `explain` takes the explain graph along, for a network whose maps were looked at and found to point at tumours.
-    Raises `OrderError` or `RegisterError` where graph, temperature and report are not all of the run's best checkpoint.
+    `explain` takes the explain graphs along, and what was found about their maps, the best of which becomes the
+    default. Raises `OrderError` or `RegisterError` where a step was left out, or graphs, temperature and reports are
+    not all of the run's best checkpoint.
     The folder appears whole or not at all.
     """
     report = _matching_report(run)
+    judged = _matching_judgement(run) if explain else None
     recipe = read_recipe(run / RECIPE)
     home = models / recipe.name
     home.mkdir(parents=True, exist_ok=True)
@@ -41,11 +45,11 @@ def register(run: Path, models: Path, change: str, *, explain: bool = False) -> 
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
         bundle = Path(room) / recipe.name / str(version)
         bundle.mkdir(parents=True)
-        for name, step in (COPIED | ({EXPLAIN_FILE: "export"} if explain else {})).items():
+        for name, step in (COPIED | (_judged_files(run) if judged else {})).items():
             shutil.copyfile(made_by(step, run / name), bundle / name)
         write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
-        card = describe(recipe, report, run=run, bundle=bundle, version=version, change=change)
-        (bundle / MODEL_CARD).write_text(render(card, report))
+        card = describe(recipe, report, judged, run=run, bundle=bundle, version=version, change=change)
+        (bundle / MODEL_CARD).write_text(render(card, report, judged))
         card = card.model_copy(update={"files": sums(bundle)})
         (bundle / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n")
         verify(bundle)
@@ -69,8 +73,8 @@ def verify(bundle: Path) -> None:
     with np.load(bundle / GOLDEN_FILE) as golden:
         images, wanted = golden["images"], golden["logits"]
     answers = {MODEL_FILE: Graph(bundle / MODEL_FILE)(images, batch_size=len(images)).logits}
-    if card.explain:
-        answers[EXPLAIN_FILE] = explained_logits(bundle / EXPLAIN_FILE, images)
+    for name in card.explain.layers.values() if card.explain else ():
+        answers[name] = explained_logits(bundle / name, images)
     for name, answer in answers.items():
         difference = float(np.abs(answer - wanted).max() / np.abs(wanted).max())
         if not difference <= GOLDEN_TOLERANCE:
@@ -80,6 +84,20 @@ def verify(bundle: Path) -> None:
 def sums(bundle: Path) -> dict[str, str]:
     """SHA-256 of every file but the card."""
     return {path.name: sha256_of(path) for path in sorted(bundle.iterdir()) if path.name != CARD_FILE}
+
+
+def _matching_judgement(run: Path) -> ExplanationReport:
+    """What was found about the maps of the run's graphs of now: no map is offered that nobody held against outlines."""
+    made_by("export", run / EXPLAIN_FILE)
+    judged = read_judgement(made_by("judge-explanations", run / EXPLANATIONS))
+    if judged.files != {path.name: sha256_of(path) for path in (run / MODEL_FILE, *explains_in(run).values())}:
+        raise RegisterError(f"{run / EXPLANATIONS} was found on other graphs: run judge-explanations again")
+    return judged
+
+
+def _judged_files(run: Path) -> dict[str, str]:
+    graphs = {path.name: "export" for path in explains_in(run).values()}
+    return graphs | dict.fromkeys((EXPLANATIONS, PAGE), "judge-explanations")
 
 
 def _matching_report(run: Path) -> Report:

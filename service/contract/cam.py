@@ -50,12 +50,13 @@ def layer_cam(activations: Tensor, gradients: Tensor) -> Cam:
 def eigen_cam(activations: Tensor, gradients: Tensor) -> Cam:  # noqa: ARG001 - every method has one shape
     """First principal component of A, the same for every class: Muhammad and Yeasin 2020, eq. 3.
 
-    A component's sign is arbitrary: it is chosen so that the map's sum is not negative.
+    A component's sign is arbitrary: it is chosen so that the map's sum is not negative. The right singular vectors of
+    A (K, h·w) are the eigenvectors of AᵀA, which is small: a decomposition of A itself would hold a core for long.
     """
     channels, height, width = activations.shape
     places = _finite(activations.reshape(channels, -1).astype(np.float64))
-    _, scales, components = np.linalg.svd(places, full_matrices=False)
-    projection = scales[0] * components[0].reshape(height, width)
+    squares, components = np.linalg.eigh(places.T @ places)  # in rising order
+    projection = np.sqrt(max(squares[-1], 0.0)) * components[:, -1].reshape(height, width)
     return _positive(projection if projection.sum() >= 0 else -projection)
 
 

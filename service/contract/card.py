@@ -48,9 +48,12 @@ class Outputs(_Strict):
 
 
 class Explain(_Strict):
-    """Where and how an explanation can be drawn from `explain.onnx`; the first method is the default."""
+    """Each layer with the graph that gives its gradients, and the methods, of which the first is the default.
 
-    layers: tuple[str, ...] = Field(min_length=1)
+    ONNX Runtime computes all that a graph gives, whichever part is fetched: a graph a layer keeps each at its own cost.
+    """
+
+    layers: dict[str, str] = Field(min_length=1)
     default_layer: str
     methods: tuple[str, ...] = Field(min_length=1)
 
@@ -148,8 +151,8 @@ class Card(_Strict):
             raise ValueError("metrics.per_class and class_names name different classes")
         if not {MODEL_FILE, GOLDEN_FILE} <= set(self.files):
             raise ValueError(f"files must list {MODEL_FILE} and {GOLDEN_FILE}")
-        if self.explain and EXPLAIN_FILE not in self.files:
-            raise ValueError(f"explain needs {EXPLAIN_FILE} among files")
+        if self.explain and (missing := set(self.explain.layers.values()) - set(self.files)):
+            raise ValueError(f"explain needs {', '.join(sorted(missing))} among files")
         if any("/" in name or name.startswith(".") for name in self.files):
             raise ValueError("files must be plain names inside the bundle")
         return self

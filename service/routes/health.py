@@ -17,7 +17,10 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether the service can answer now, and each model's part in it."""
+    """Whether the service can predict now, and each model's part in it.
+
+    A stopped explain lane is named in its model's `explain` and leaves the service ready: predictions do not need it.
+    """
     catalogue = catalogue_of(request)
     fault = catalogue.fault()
     response.status_code = 503 if fault else 200
@@ -26,6 +29,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
             name=bundle.name,
             version=bundle.version,
             state=catalogue.state(bundle),
+            explain=catalogue.explain_state(bundle),
             provider=bundle.session.provider if bundle.session else None,
             reason=bundle.reason,
         )

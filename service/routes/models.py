@@ -61,6 +61,7 @@ def version_fields(catalogue: Catalogue, bundle: Bundle) -> dict[str, Any]:
     return {
         "version": bundle.version,
         "state": catalogue.state(bundle),
+        "explain": catalogue.explain_state(bundle),
         "reason": bundle.reason,
         "sha256": card.files[MODEL_FILE] if card else None,
         "provider": session.provider if session else None,

@@ -32,9 +32,18 @@ FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95}
         ({"input": {"height": 0, "width": 32, "mean": [0], "std": [1]}}, "height"),
         ({"input": {"height": 32, "width": 32, "mean": [0], "std": [0]}}, "std"),
         ({"input": {"height": 32, "width": 32, "mean": [0], "std": [1, 1]}}, "one value per"),
-        ({"explain": {"layers": ["a"], "default_layer": "b", "methods": ["gradcam"]}}, "not one of layers"),
-        ({"explain": {"layers": ["a"], "default_layer": "a", "methods": ["magic"]}}, "methods holds magic"),
-        ({"explain": {"layers": ["a"], "default_layer": "a", "methods": ["gradcam"]}}, "explain needs explain.onnx"),
+        (
+            {"explain": {"layers": {"a": "explain.onnx"}, "default_layer": "b", "methods": ["gradcam"]}},
+            "not one of layers",
+        ),
+        (
+            {"explain": {"layers": {"a": "explain.onnx"}, "default_layer": "a", "methods": ["magic"]}},
+            "methods holds magic",
+        ),
+        (
+            {"explain": {"layers": {"a": "explain.onnx"}, "default_layer": "a", "methods": ["gradcam"]}},
+            "explain needs explain.onnx",
+        ),
         ({"limitations": []}, "limitations"),
         ({"change": ""}, "change"),
         ({"surprise": 1}, "surprise"),

@@ -1,9 +1,12 @@
 import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from service.cpus import cgroup_quota, usable_cpus
+from service.cpus import NICE, cgroup_quota, give_way, usable_cpus
 
 
 def test_it_is_at_least_one_and_at_most_the_affinity_mask() -> None:
@@ -31,3 +34,12 @@ def test_a_quota_of_less_than_a_core_still_gives_one(tmp_path: Path) -> None:
 
 def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
     assert cgroup_quota(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no nice of its own")
+def test_a_thread_that_gives_way_does_so_alone() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1, initializer=give_way) as threads:
+        nice = threads.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert nice == max(before, NICE)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

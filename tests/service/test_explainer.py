@@ -51,9 +51,12 @@ async def serving(
     folder = models / NAME / "1"
     card = read_card(folder)
     assert card.explain is not None
-    session = kind(folder / "explain.onnx", make_plan(CPU, 1, max_batch_size=batch), card.explain)
+    plan = make_plan(CPU, 1, max_batch_size=batch)
+    sessions = {layer: kind(folder / file, plan, layer) for layer, file in card.explain.layers.items()}
     with ThreadPoolExecutor(1) as threads:
-        explainer = Explainer(card, session, threads, Settings(**options), Metrics())
+        explainer = Explainer(
+            card, card.explain, sessions, threads=threads, settings=Settings(**options), metrics=Metrics()
+        )
         await explainer.start()
         yield explainer
         await explainer.stop()

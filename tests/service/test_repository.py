@@ -10,14 +10,14 @@ from service.explain_session import ExplainSession
 from service.repository import Repository
 from service.session import CPU, ProviderUnavailable, Session, make_plan
 from tests.bundles import checksums, write_bundle, write_card, write_model
-from tests.explainable import OFFER, draw_weights, write_explainable_bundle, write_graph
+from tests.explainable import COARSE, FILES, FINE, OFFER, draw_weights, write_explainable_bundle, write_graph
 
 
 def opened(root: Path) -> Repository:
     repository = Repository(
         root,
         lambda path, card: Session(path, make_plan(CPU, 1), card.outputs.logits),
-        lambda path, card, explain: ExplainSession(path, make_plan(CPU, 1), explain, card.outputs.logits),
+        lambda path, card, layer: ExplainSession(path, make_plan(CPU, 1), layer, card.outputs.logits),
     )
     repository.load()
     return repository
@@ -125,24 +125,32 @@ def test_pickled_golden_answers_are_not_unpickled(tmp_path: Path) -> None:
     assert reason(tmp_path).startswith("cannot serve: Object arrays")
 
 
-def test_a_bundle_with_gradients_is_opened_with_both_graphs(tmp_path: Path) -> None:
+def test_a_bundle_with_gradients_is_opened_with_all_its_graphs(tmp_path: Path) -> None:
     write_explainable_bundle(tmp_path)
     (bundle,) = opened(tmp_path).bundles
     assert (bundle.state, bundle.reason) == ("ready", None)
-    assert bundle.explain_session is not None
+    assert [(layer, each.layer) for layer, each in bundle.explain_sessions.items()] == [(COARSE,) * 2, (FINE,) * 2]
 
 
-def test_gradients_of_other_weights_than_the_golden_answers_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layer", FILES)
+def test_gradients_of_other_weights_than_the_golden_answers_are_refused(tmp_path: Path, layer: str) -> None:
     folder = write_explainable_bundle(tmp_path)
-    write_graph(folder / "explain.onnx", draw_weights(2), explain=True)
+    write_graph(folder / FILES[layer], draw_weights(2), layer)
     write_card(folder, explain=OFFER)
     assert reason(tmp_path).startswith("golden answers differ by")
 
 
-def test_a_gradient_graph_that_differs_from_its_checksum_is_named(tmp_path: Path) -> None:
-    path = write_explainable_bundle(tmp_path) / "explain.onnx"
+@pytest.mark.parametrize("file", FILES.values())
+def test_a_gradient_graph_that_differs_from_its_checksum_is_named(tmp_path: Path, file: str) -> None:
+    path = write_explainable_bundle(tmp_path) / file
     path.write_bytes(path.read_bytes()[:-1])
-    assert reason(tmp_path) == "explain.onnx is missing or differs from its checksum"
+    assert reason(tmp_path) == f"{file} is missing or differs from its checksum"
+
+
+def test_a_graph_of_another_layer_than_the_cards_is_refused(tmp_path: Path) -> None:
+    folder = write_explainable_bundle(tmp_path)
+    write_card(folder, explain=OFFER | {"layers": {COARSE: FILES[FINE], FINE: FILES[COARSE]}})
+    assert "the graph lacks activations:" in reason(tmp_path)
 
 
 def test_a_provider_that_was_insisted_on_and_is_missing_stops_the_start(tmp_path: Path) -> None:

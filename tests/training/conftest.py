@@ -1,5 +1,7 @@
 """Drawn pictures, a tiny recipe and one finished run, shared by training's tests."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,11 @@ from PIL import ImageOps
 from training import calibrate, evaluate, export, index, train
 from training.config import AugmentConfig, DataConfig, OptimizerConfig, Recipe, Stage
 from training.data.phantom import PLACES, draw_phantom
+from training.judge.explanations import judge_explanations
+from training.train import RECIPE
 
 PICTURES = 5
+OUTLINE = [[20, 20], [60, 20], [60, 60], [20, 60]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,4 +75,23 @@ def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFa
     calibrate.calibrate(pictures, run)
     export.export(pictures, run)
     evaluate.evaluate(pictures, run, resamples=100)
+    return run
+
+
+@pytest.fixture(scope="session")
+def outlined(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn pictures, each with an outline."""
+    root = Path(shutil.copytree(pictures, tmp_path_factory.mktemp("outlined") / "data"))
+    stems = {path.stem for path in root.glob("drawn/*/*.png")}
+    (root / "outlines.json").write_text(json.dumps(dict.fromkeys(sorted(stems), OUTLINE)))
+    return root
+
+
+@pytest.fixture(scope="session")
+def judged(finished: Path, outlined: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run, its recipe with outlines and its maps judged by them; tests that write take a copy."""
+    run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("judged") / "tiny"))
+    data = recipe.data.model_copy(update={"outlines": {"drawn": "outlines.json"}})
+    (run / RECIPE).write_text(recipe.model_copy(update={"data": data}).model_dump_json())
+    judge_explanations(outlined, run, resamples=50, curve_slices=3)
     return run

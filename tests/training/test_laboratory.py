@@ -9,7 +9,7 @@ import pytest
 from service.contract.card import EXPLAIN_FILE, MODEL_FILE, REPORT_FILE
 from training.__main__ import main
 from training.config import Recipe
-from training.explainable import export_explain
+from training.explainable import LAST, export_explain
 from training.export import export_network
 from training.networks.classifier import Classifier
 from training.recipefile import merge
@@ -70,4 +70,4 @@ def test_every_network_of_ours_exports_and_explains_itself(architecture: str, tm
     name = "test_efficientnet" if sigmoid else architecture
     network = Classifier(name, 2 if sigmoid else 4, size=64, dropout=0.5, sigmoid=sigmoid).eval()
     graph = export_network(network, tmp_path / MODEL_FILE, SLICES, origin="0" * 64)
-    assert export_explain(network, graph, SLICES, 1e-4).name == EXPLAIN_FILE
+    assert export_explain(network, graph, SLICES, 1e-4)[LAST].name == EXPLAIN_FILE

@@ -4,10 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.contract.card import CARD_FILE, EXPLAIN_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
+from service.contract.cam import METHODS
+from service.contract.card import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FILE, read_card
 from training import register as register_step
 from training.data.index import sha256_of
 from training.errors import OrderError, RegisterError
+from training.judge.page import PAGE
+from training.judge.report import EXPLANATIONS, read_judgement
+from training.judge.text import judgement
 from training.modelcard import MODEL_CARD
 from training.register import register, verify
 
@@ -54,11 +58,32 @@ def test_the_model_card_shows_figures_and_says_what_it_is_not(bundle: Path) -> N
     assert all(f"* {sentence}" in text for sentence in card.limitations)
 
 
-def test_explanations_are_offered_only_where_they_are_asked_for(run: Path, tmp_path: Path) -> None:
-    card = read_card(register(run, tmp_path / "models", "To explain.", explain=True))
-    assert EXPLAIN_FILE in card.files
+@pytest.fixture
+def judged_run(judged: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(judged, tmp_path / "judged"))
+
+
+def test_explanations_are_offered_with_what_was_found_about_them(judged_run: Path, tmp_path: Path) -> None:
+    bundle = register(judged_run, tmp_path / "models", "To explain.", explain=True)
+    card, found = read_card(bundle), read_judgement(bundle / EXPLANATIONS)
     assert card.explain is not None
-    assert (card.explain.layers, card.explain.default_layer) == (("last", "finer"), "last")
+    assert card.explain.layers == {"last": "explain.onnx", "finer": "explain.finer.onnx"}
+    assert (card.explain.methods[0], card.explain.default_layer) == (found.method, found.layer)
+    assert set(card.explain.methods) == set(METHODS)
+    assert {*card.explain.layers.values(), EXPLANATIONS, PAGE} < set(card.files)
+    assert judgement(found) in (bundle / MODEL_CARD).read_text()
+
+
+def test_explanations_that_nobody_judged_are_not_offered(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(OrderError, match="python -m training judge-explanations"):
+        register(run, tmp_path / "models", "Never.", explain=True)
+
+
+def test_explanations_judged_by_another_graph_are_not_offered(judged_run: Path, tmp_path: Path) -> None:
+    text = (judged_run / EXPLANATIONS).read_text()
+    (judged_run / EXPLANATIONS).write_text(text.replace(sha256_of(judged_run / "explain.finer.onnx"), "0" * 64))
+    with pytest.raises(RegisterError, match="run judge-explanations again"):
+        register(judged_run, tmp_path / "models", "Never.", explain=True)
 
 
 def test_a_version_is_never_overwritten(bundle: Path, run: Path, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 import asyncio
+from pathlib import Path
 
 from fastapi.testclient import TestClient
 
+from service.app import create_app
+from service.settings import Settings
+from tests.explainable import write_explainable_bundle
 from tests.pictures import png
 
 
@@ -35,8 +39,29 @@ def test_a_worker_that_dies_turns_readiness_off(client: TestClient) -> None:
     assert client.get("/models").json()["models"][0]["versions"][0]["state"] == "stopped"
 
 
-async def cancel_lanes() -> None:
-    lanes = [task for task in asyncio.all_tasks() if task.get_name().startswith("lane-")]
+def test_an_explain_lane_that_dies_is_named_and_predictions_go_on(models: Path) -> None:
+    write_explainable_bundle(models, "explains")
+    with TestClient(create_app(Settings(models=models, provider="cpu", default_model="explains"))) as client:
+        assert explain_states(client) == {"explains": "ready", "tiny": None}
+        assert client.portal is not None
+        client.portal.call(cancel_lanes, "explain-lane-")
+        assert explain_states(client) == {"explains": "stopped", "tiny": None}
+        sent = client.post("/explain", content=png(1))
+        assert (sent.status_code, sent.json()["type"]) == (503, "urn:neurotriage:problem:worker-died")
+        assert client.post("/predict", content=png(1)).status_code == 200
+        assert client.get("/models/explains").json()["versions"][0]["explain"] == "stopped"
+        assert 'neurotriage_explain_ready{model="explains",version="1"} 0.0' in client.get("/metrics").text
+
+
+def explain_states(client: TestClient) -> dict[str, str | None]:
+    """What a service that is ready to predict says of each model's explain lane."""
+    sent = client.get("/readyz")
+    assert (sent.status_code, sent.json()["ready"]) == (200, True)
+    return {each["name"]: each["explain"] for each in sent.json()["models"]}
+
+
+async def cancel_lanes(prefix: str = "lane-") -> None:
+    lanes = [task for task in asyncio.all_tasks() if task.get_name().startswith(prefix)]
     for lane in lanes:
         lane.cancel()
     await asyncio.gather(*lanes, return_exceptions=True)

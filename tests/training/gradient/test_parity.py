@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -70,6 +71,15 @@ def vgg() -> nn.Module:
     )
 
 
+def vgg16() -> nn.Module:
+    """VGG16's own thirteen convolutions, for one channel and with a narrow dense head."""
+    features = timm.create_model("vgg16", in_chans=1, mlp_ratio=1 / 64).get_submodule("features")
+    for module in features.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return nn.Sequential(features, nn.Flatten(), nn.Linear(512 * 4, 64), nn.ReLU(), nn.Linear(64, CLASSES))
+
+
 def small() -> nn.Module:
     """Strides, groups, average pooling, several activations."""
     return nn.Sequential(
@@ -108,6 +118,7 @@ SUBJECTS = {
         ("backbone.encoder.model.layer4", "backbone.encoder.model.layer3"),
     ),
     "vgg": Subject(lambda: Grey(vgg()), 32, ("network.2", "network.0")),
+    "vgg16": Subject(lambda: Grey(vgg16()), 64, ("network.0.29", "network.0.22")),
     "small": Subject(lambda: Grey(small()), 32, ("network.2", "network.0")),
     "u-net": Subject(lambda: Grey(UNet()), 32, ("network.merge",)),
 }

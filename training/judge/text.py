@@ -1,0 +1,74 @@
+"""A judgement in words: its protocol, and the Markdown of model cards and results."""
+
+from collections.abc import Iterable
+
+from training.config import DataConfig
+from training.intervals import Interval
+from training.judge.report import ExplanationReport, MapFigures
+from training.tables import table
+
+HEAD = ["map", "pointing ↑", "energy inside ↑", "IoU ↑", "oracle IoU ↑", "deletion ↓", "insertion ↑", "shuffled ↓"]
+
+
+def protocol(data: DataConfig, curves: int, sanity: int) -> str:
+    """One paragraph: what was measured on which slices, and what an interval is."""
+    return (
+        f"Every outlined tumour of fold {_list(data.test_folds)}, the map of the class that the network answers, drawn "
+        "over the network's input as `/explain` draws it. Pointing: the map's peak lies inside the outline, tolerance "
+        "0. Energy: share of the map's sum inside. IoU: with the pixels from a threshold on, one threshold a kind of "
+        f"map, chosen on fold {_list(data.val_folds)}; oracle IoU takes each picture's own best threshold. Deletion "
+        "and insertion: area under the class's probability while the map's highest pixels are blurred away, or put "
+        f"back into the blurred slice, on {curves} tumours spread evenly over the list. Shuffled: mean rank "
+        f"correlation with the map of the same network with all its weights shuffled, on {sanity} tumours (Adebayo et "
+        "al. 2018). A map without evidence counts 0 for pointing, energy and IoU. The default has the highest mean of "
+        f"pointing, energy and IoU on fold {_list(data.val_folds)}. Intervals are 95 % percentile intervals of a "
+        "bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines also taught "
+        "networks whose recipe says so, of the training folds alone."
+    )
+
+
+def judgement(report: ExplanationReport) -> str:
+    """The whole of it in Markdown."""
+    counted = ", ".join(f"{number} {kind}" for kind, number in report.tumors.items())
+    return "\n\n".join(
+        (
+            f"{report.protocol} Tumours: {counted}.",
+            table(HEAD, _lines(report)),
+            f"How much better the default, `{report.default}`, is than each prior:",
+            table(["", *next(iter(report.differences.values()))], _differences(report)),
+            "The default by what the network answered:",
+            table(["", "tumours", "pointing", "energy inside", "IoU", "oracle IoU"], _shown(report)),
+            "\n".join(f"* {verdict}" for verdict in report.verdicts()),
+        )
+    )
+
+
+def _lines(report: ExplanationReport) -> Iterable[list[str]]:
+    for name, figures in report.maps.items():
+        yield [f"**`{name}`** (default)" if name == report.default else f"`{name}`", *_figures(figures)]
+    for name, figures in report.priors.items():
+        yield [f"prior: {name}", *_figures(figures)]
+
+
+def _figures(of: MapFigures) -> list[str]:
+    measured = (of.pointing, of.energy, of.iou, of.oracle_iou, of.deletion, of.insertion)
+    shuffled = [_number(of.sanity["all"])] if "all" in of.sanity else [""]
+    return [*map(_number, measured), *shuffled]
+
+
+def _differences(report: ExplanationReport) -> Iterable[list[str]]:
+    for prior, differences in report.differences.items():
+        yield [f"than the {prior}", *map(_number, differences.values())]
+
+
+def _shown(report: ExplanationReport) -> Iterable[list[str]]:
+    for name, of in report.shown.items():
+        yield [name, str(of.slices), *map(_number, (of.pointing, of.energy, of.iou, of.oracle_iou))]
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _list(folds: Iterable[int]) -> str:
+    return ", ".join(map(str, folds))
