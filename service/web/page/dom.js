@@ -1,0 +1,51 @@
+/** Building and finding elements. Text goes in as text, never as markup: names and problems are other people's words. */
+
+/**
+ * @param {string} tag
+ * @param {Record<string, unknown>} [attributes] `on…` listens, `true` sets an empty attribute, `false` and null leave it out
+ * @param {...(Node | string)} children
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : String(value));
+  }
+  made.append(...children);
+  return made;
+}
+
+/** The element of the page with this id. @returns {any} */
+export function by(id) {
+  return document.getElementById(id);
+}
+
+/** Fill a `<select>`; the choice stays where it is still there. @param {{value: string, text: string, disabled?: boolean}[]} options */
+export function fill(select, options) {
+  const before = select.value;
+  select.replaceChildren(...options.map(({ value, text, disabled }) => element("option", { value, disabled }, text)));
+  if (options.some(({ value, disabled }) => value === before && !disabled)) select.value = before;
+}
+
+/** Call `work` in the next frame, once however often it was asked for. */
+export function oncePerFrame(work) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    const run = () => {
+      asked = false;
+      work();
+    };
+    // A hidden tab draws no frames, but its answers still arrive.
+    if (document.hidden) setTimeout(run, 50);
+    else requestAnimationFrame(run);
+  };
+}
+
+/** Hand the person a file to keep. */
+export function save(name, type, text) {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
