@@ -1,7 +1,7 @@
 /** One model's answer about one slice: label, a bar a class with its number, how long it took, who said it. */
 
 import { element } from "./dom.js";
-import { className, milliseconds, modelName, percent } from "./words.js";
+import { className, milliseconds, percent, shortName } from "./words.js";
 
 /** @param {any} answer a prediction as `/predict` gives it */
 export function answerView(answer) {
@@ -9,7 +9,7 @@ export function answerView(answer) {
     "div",
     { class: "answer" },
     barTable(answer),
-    element("p", { class: "small" }, `${milliseconds(answer.timing_ms.total)} · ${modelName(answer.model)}`),
+    element("p", { class: "small" }, `${shortName(answer.model)} · ${milliseconds(answer.timing_ms.total)}`),
   );
 }
 

@@ -2,14 +2,14 @@
 
 /**
  * @param {string} tag
- * @param {Record<string, unknown>} [attributes] `on…` listens, `true` sets an empty attribute, `false` and null leave it out
+ * @param {Record<string, unknown>} [attributes] `on…` listens, `true` sets an empty attribute; `false` or nothing, none
  * @param {...(Node | string)} children
  */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
-    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : String(value));
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : String(value));
   }
   made.append(...children);
   return made;

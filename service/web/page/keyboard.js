@@ -54,7 +54,7 @@ function step(worklist, steps) {
 /** From the list to the picture. */
 function look(worklist) {
   if (!worklist.opened) worklist.step(0);
-  requestAnimationFrame(() => by("stage").focus());
+  requestAnimationFrame(() => (by("stage").checkVisibility() ? by("stage") : by("back")).focus());
 }
 
 function turn(id, change) {

@@ -75,5 +75,7 @@ for (const button of document.querySelectorAll("dialog [data-closes]")) {
   button.addEventListener("click", () => button.closest("dialog").close());
 }
 
+// Two pictures side by side are too small on a phone.
+if (matchMedia("(width < 60rem)").matches) document.querySelector('input[name="layout"][value="blend"]').checked = true;
 await loadModels();
 document.body.toggleAttribute("data-ready", true);

@@ -45,7 +45,7 @@ function showAnswers(worklist) {
 function answerOf(key, outcome) {
   if (outcome?.state !== "answered") return element("section", {}, element("h3", {}, key), element("p", {}, stateWords(outcome)));
   const { label, tumor_probability: tumor } = outcome.answer;
-  const head = element("h3", {}, className(label), element("span", { class: "tumor" }, ` tumour ${percent(tumor)}`));
+  const head = element("h3", { class: "label" }, className(label), element("span", {}, `tumour ${percent(tumor)}`));
   return element("section", {}, head, answerView(outcome.answer));
 }
 
@@ -70,7 +70,8 @@ function wireTools(viewer, stage) {
 }
 
 function showTools({ view, window: { level, width } }) {
-  by("level").value = String(Math.round(level));
-  by("width").value = String(Math.round(width));
+  for (const [id, value] of Object.entries({ level, width })) {
+    by(id).value = by(`${id}-now`).value = String(Math.round(value));
+  }
   by("zoom").textContent = `${Math.round(view.zoom * 100)} %`;
 }

@@ -78,7 +78,7 @@ function update(row, slice, worklist) {
 function outcomeView(outcome) {
   if (outcome?.state !== "answered") return element("p", { class: "state" }, stateWords(outcome));
   const { label, tumor_probability: tumor } = outcome.answer;
-  const head = element("p", { class: "label" }, element("strong", {}, className(label)), ` tumour ${percent(tumor)}`);
+  const head = element("p", { class: "label" }, className(label), element("span", {}, `tumour ${percent(tumor)}`));
   return element("div", {}, head, answerView(outcome.answer));
 }
 

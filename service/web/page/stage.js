@@ -36,7 +36,7 @@ export class Stage extends EventTarget {
     panes.forEach(({ caption }, index) => {
       const figure = this.element.children[index];
       figure.lastElementChild.textContent = caption;
-      figure.firstElementChild.setAttribute("aria-label", caption);
+      figure.querySelector("canvas").setAttribute("aria-label", caption);
     });
     this.draw();
   }
@@ -88,12 +88,13 @@ export class Stage extends EventTarget {
   #draw() {
     this.picture?.window(this.window);
     this.panes.forEach((pane, index) => {
-      const canvas = this.element.children[index]?.firstElementChild;
+      const canvas = this.element.children[index]?.querySelector("canvas");
       if (canvas) drawPane(canvas, this, pane);
     });
   }
 }
 
 function newPane() {
-  return element("figure", {}, element("canvas", { role: "img", width: "1", height: "1" }), element("figcaption"));
+  const glass = element("div", { class: "glass" }, element("canvas", { role: "img", width: "1", height: "1" }));
+  return element("figure", {}, glass, element("figcaption"));
 }

@@ -1,6 +1,6 @@
 /** One slice opened: its picture, the maps over it, and what each chosen model says. */
 
-import { by } from "./dom.js";
+import { by, element } from "./dom.js";
 import { evidenceWords, noExplanationWords, noPictureWords, offerWishes, wishFor } from "./evidence.js";
 import { explainer } from "./explaining.js";
 import { decodePicture, readPicture } from "./picture.js";
@@ -110,7 +110,8 @@ export class Viewer extends EventTarget {
     if (missing) by("no-picture").textContent = noPictureWords(this.format, !by("wishes").hidden);
     by("overlay").setAttribute("aria-pressed", String(this.overlaid));
     by("map-tools").hidden = !found.length;
-    by("evidence").textContent = this.maps.map(({ words }) => words).filter(Boolean).join(" ");
+    const words = [...new Set(this.maps.map((map) => map.words))].filter(Boolean);
+    by("evidence").replaceChildren(...words.map((each) => element("p", {}, each)));
   }
 
   #panes(found) {

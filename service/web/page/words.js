@@ -21,9 +21,13 @@ export function milliseconds(number) {
   return `${number < 10 ? number.toFixed(1) : Math.round(number)} ms`;
 }
 
-/** `model/3` as people read it. */
 export function modelName({ name, version }) {
   return `${name} version ${version}`;
+}
+
+/** The same where there is little room. */
+export function shortName({ name, version }) {
+  return `${name} v${version}`;
 }
 
 /** How a way of drawing maps is written in the literature; one that is not listed here keeps its own name. */

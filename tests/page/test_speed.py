@@ -1,0 +1,54 @@
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.e2e.conftest import ROOT, Server, start
+from tests.page.desk import Desk
+
+pytestmark = pytest.mark.page
+
+FIRST_PAINT_MS = 300
+LONGEST_TASK_MS = 200
+WATCH = """() => {
+    window.tasks = [];
+    new PerformanceObserver(list => tasks.push(...list.getEntries().map(each => each.duration)))
+        .observe({ type: "longtask", buffered: true });
+}"""
+
+
+def test_the_first_paint_comes_within_three_hundred_milliseconds(browser: Browser, server: Server) -> None:
+    paints = [first_paint(browser, server.url) for _ in range(5)]
+    print("first paint, ms:", [round(each) for each in paints])  # noqa: T201 - a figure to be read
+    assert min(paints) < FIRST_PAINT_MS
+
+
+def first_paint(browser: Browser, url: str) -> float:
+    """Milliseconds from the request to the first paint, with nothing cached."""
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector("body[data-ready]")
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    page.close()
+    return float(paint)
+
+
+def test_two_hundred_slices_at_once_are_all_answered_by_a_page_that_stays_responsive(
+    browser: Browser, slices: list[Path], tmp_path: Path
+) -> None:
+    server = start(tmp_path, ROOT / "models")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    desk = Desk(page)
+    desk.visit(server.url)
+    page.evaluate(WATCH)
+    started = time.monotonic()
+    desk.drop(*((path.name, path.read_bytes()) for path in slices))
+    desk.wait_for(answered=len(slices))
+    tasks = page.evaluate("tasks")
+    print(f"{len(slices)} slices in {time.monotonic() - started:.1f} s; tasks over 50 ms: {sorted(map(round, tasks))}")  # noqa: T201 - the same
+    assert len(slices) == len(desk.names) == 200
+    assert max(tasks, default=0) < LONGEST_TASK_MS
+    page.close()
+    assert desk.faults == []
+    assert server.stop() == 0
