@@ -21,8 +21,8 @@ def find() -> str | None:
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """A browser without a window; as root it must do without its sandbox."""
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    """A browser without a window or a graphics card; as root it must do without its sandbox."""
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=arguments)
         yield browser

@@ -8,16 +8,16 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-GIVE = """([way, files]) => {
+CARRY = """files => {
     const carried = new DataTransfer();
     for (const { name, content } of files) {
         const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
         carried.items.add(new File([bytes], name));
     }
-    document.dispatchEvent(
-        way === "drop" ? new DragEvent("drop", { dataTransfer: carried }) : new ClipboardEvent("paste", { clipboardData: carried })
-    );
+    window.carried = carried;
 }"""
+DROP = """() => document.dispatchEvent(new DragEvent("drop", { dataTransfer: carried }))"""
+PASTE = """() => document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: carried }))"""
 GREY = """([index, x, y]) => {
     const canvas = document.querySelectorAll("#stage canvas")[index];
     const at = [Math.round(canvas.width * x), Math.round(canvas.height * y)];
@@ -58,11 +58,17 @@ class Desk:
 
     def drop(self, *files: tuple[str, bytes]) -> None:
         """Drop files of these names and contents."""
-        self.give("drop", *files)
+        self.carry(*files)
+        self.page.evaluate(DROP)
 
-    def give(self, way: str, *files: tuple[str, bytes]) -> None:
-        """Drop or paste files of these names and contents."""
-        self.page.evaluate(GIVE, [way, [{"name": n, "content": base64.b64encode(c).decode()} for n, c in files]])
+    def paste(self, *files: tuple[str, bytes]) -> None:
+        """Paste them."""
+        self.carry(*files)
+        self.page.evaluate(PASTE)
+
+    def carry(self, *files: tuple[str, bytes]) -> None:
+        """Take files in hand, which costs the browser's time but is none of the page's doing."""
+        self.page.evaluate(CARRY, [{"name": n, "content": base64.b64encode(c).decode()} for n, c in files])
 
     def wait_for(self, answered: int, failed: int = 0) -> None:
         """Wait until everything is over, so many answered and so many failed."""

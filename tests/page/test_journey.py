@@ -111,7 +111,7 @@ def test_a_file_name_is_never_taken_for_markup(desk: Desk) -> None:
 
 
 def test_a_pasted_picture_is_answered(desk: Desk) -> None:
-    desk.give("paste", ("image.png", png(1)))
+    desk.paste(("image.png", png(1)))
     desk.wait_for(answered=1)
 
 

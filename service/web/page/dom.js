@@ -1,5 +1,7 @@
 /** Building and finding elements. Text goes in as text, never as markup: names and problems are other people's words. */
 
+const GLANCE_MS = 250;
+
 /**
  * @param {string} tag
  * @param {Record<string, unknown>} [attributes] `on…` listens, `true` sets an empty attribute; `false` or nothing, none
@@ -29,17 +31,33 @@ export function fill(select, options) {
 
 /** Call `work` in the next frame, once however often it was asked for. */
 export function oncePerFrame(work) {
+  return once(work, requestAnimationFrame);
+}
+
+/** Call `work` soon: at once to the eye, but four times a second at most, since two hundred answers arrive in a row. */
+export function oncePerGlance(work) {
+  let last = -Infinity;
+  const frame = () => {
+    last = performance.now();
+    work();
+  };
+  return once(frame, (run) => {
+    const rest = last + GLANCE_MS - performance.now();
+    // A hidden tab draws no frames, but its answers still arrive.
+    if (rest > 0 || document.hidden) setTimeout(run, Math.max(0, rest));
+    else requestAnimationFrame(run);
+  });
+}
+
+function once(work, later) {
   let asked = false;
   return () => {
     if (asked) return;
     asked = true;
-    const run = () => {
+    later(() => {
       asked = false;
       work();
-    };
-    // A hidden tab draws no frames, but its answers still arrive.
-    if (document.hidden) setTimeout(run, 50);
-    else requestAnimationFrame(run);
+    });
   };
 }
 

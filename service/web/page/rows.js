@@ -1,12 +1,12 @@
 /** The worklist as a list to read, with one row a slice. */
 
 import { answerView, stateWords } from "./bars.js";
-import { by, element, oncePerFrame } from "./dom.js";
+import { by, element, oncePerFrame, oncePerGlance } from "./dom.js";
 import { drawThumbnail, paint } from "./thumbnails.js";
 import { className, percent } from "./words.js";
 
 /** Milliseconds of a frame that rows may take; what is left over is done in the next one. */
-const BUDGET = 8;
+const BUDGET = 25;
 
 /** @param {import("./worklist.js").Worklist} worklist */
 export function showList(worklist) {
@@ -14,7 +14,10 @@ export function showList(worklist) {
   /** @type {Map<number, HTMLElement>} */
   const rows = new Map();
 
-  const refresh = oncePerFrame(() => {
+  const refresh = oncePerGlance(work);
+  const goOn = oncePerFrame(work);
+
+  function work() {
     const end = performance.now() + BUDGET;
     for (const slice of worklist.changed) {
       worklist.changed.delete(slice);
@@ -28,8 +31,8 @@ export function showList(worklist) {
     list.hidden = !list.childElementCount;
     by("nothing").hidden = !worklist.slices.size || !list.hidden || worklist.changed.size > 0;
     mark(list, rows, worklist.opened);
-    if (worklist.changed.size) refresh();
-  });
+    if (worklist.changed.size) goOn();
+  }
 
   worklist.addEventListener("slices", refresh);
   worklist.addEventListener("opened", () => {

@@ -1,13 +1,13 @@
 /** What is done with the whole worklist: filter, order, export, ask again, clear; and how far it has come. */
 
-import { by, element, oncePerFrame, save } from "./dom.js";
+import { by, element, oncePerGlance, save } from "./dom.js";
 import { entriesOf, toCsv, toJson } from "./exports.js";
 import { className } from "./words.js";
 import { ALL, DIFFERENT, FAILED, OF_CLASS, UNANSWERED } from "./worklist.js";
 
 /** @param {import("./worklist.js").Worklist} worklist @param {() => void} askForMissing */
 export function showToolbar(worklist, askForMissing) {
-  const refresh = oncePerFrame(() => {
+  const refresh = oncePerGlance(() => {
     by("toolbar").hidden = !worklist.slices.size;
     document.body.toggleAttribute("data-empty", !worklist.slices.size);
     showProgress(worklist);
