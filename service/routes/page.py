@@ -25,7 +25,7 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""Nothing inline, nothing from elsewhere, and no text that becomes markup: file names and problems are other people's."""
+"""Nothing inline, nothing from elsewhere, no text that becomes markup: file names and problems are other people's."""
 SAFE = MappingProxyType({"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"})
 FOREVER = "public, max-age=31536000, immutable"
 

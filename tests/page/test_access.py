@@ -8,7 +8,7 @@ from tests.e2e.conftest import Server
 from tests.page.conftest import SCREENSHOTS
 from tests.page.desk import Desk
 from tests.page.repository import PLAIN, SEER
-from tests.pictures import encode, draw, png
+from tests.pictures import draw, encode, png
 
 pytestmark = pytest.mark.page
 
@@ -16,7 +16,8 @@ AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AUDIT = """async rules => {
     const { violations } = await axe.run({ runOnly: { type: "tag", values: rules } });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html + node.failureSummary).join(" | ")}`);
+    const told = nodes => nodes.map(node => node.html + node.failureSummary).join(" | ");
+    return violations.map(({ id, nodes }) => `${id}: ${told(nodes)}`);
 }"""
 SIZES = ((360, 740), (1280, 800), (2560, 1440))
 
@@ -32,7 +33,9 @@ def test_no_state_of_the_page_violates_axe_or_leaves_its_width(
     page.evaluate(AXE)
     name = f"{width}-{scheme}"
     audit(desk, f"{name}-empty")
-    desk.drop(*((f"{seed}.png", png(seed)) for seed in range(6)), ("b.tif", encode(draw(9), "TIFF")), ("c", b"no picture"))
+    desk.drop(
+        *((f"{seed}.png", png(seed)) for seed in range(6)), ("b.tif", encode(draw(9), "TIFF")), ("c", b"no picture")
+    )
     desk.wait_for(answered=7, failed=1)
     audit(desk, f"{name}-list")
     page.locator("#model").select_option(SEER)
@@ -85,7 +88,7 @@ def test_the_standing_line_stands_even_after_scrolling_on_a_phone(browser: Brows
 def test_the_theme_is_the_systems_until_it_is_chosen(desk: Desk) -> None:
     grounds = []
     for scheme in ("dark", "light"):
-        desk.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        desk.page.emulate_media(color_scheme=scheme)
         grounds.append(ground(desk))
     desk.page.locator("#theme").click()
     assert grounds[0] != grounds[1]

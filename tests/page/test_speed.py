@@ -59,8 +59,9 @@ def longest_task(browser: Browser, url: str, slices: list[Path]) -> float:
     started = time.monotonic()
     page.evaluate(DROP)
     desk.wait_for(answered=len(slices))
-    tasks = [0.0, *page.evaluate("tasks")]
-    print(f"{len(slices)} slices, s: {time.monotonic() - started:.1f}; tasks over 50 ms: {sorted(map(round, tasks))[1:]}")  # noqa: T201 - the same
+    tasks: list[float] = [0.0, *page.evaluate("tasks")]
+    seconds = time.monotonic() - started
+    print(f"{len(slices)} slices, s: {seconds:.1f}; tasks over 50 ms: {sorted(map(round, tasks))[1:]}")  # noqa: T201 - the same
     assert len(desk.names) == len(slices)
     page.close()
     assert desk.faults == []

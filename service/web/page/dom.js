@@ -1,17 +1,18 @@
-/** Building and finding elements. Text goes in as text, never as markup: names and problems are other people's words. */
+/** Building and finding elements. Text goes in as text, never as markup: file names are other people's words. */
 
 const GLANCE_MS = 250;
 
 /**
  * @param {string} tag
- * @param {Record<string, unknown>} [attributes] `on…` listens, `true` sets an empty attribute; `false` or nothing, none
+ * @param {Record<string, unknown>} [attributes] `on…` listens, `true` is an empty attribute, `false` none
  * @param {...(Node | string)} children
  */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : String(value));
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : String(value));
   }
   made.append(...children);
   return made;
@@ -22,7 +23,10 @@ export function by(id) {
   return document.getElementById(id);
 }
 
-/** Fill a `<select>`; the choice stays where it is still there. @param {{value: string, text: string, disabled?: boolean}[]} options */
+/**
+ * Fill a `<select>`; the choice stays where it is still there.
+ * @param {HTMLSelectElement} select @param {{value: string, text: string, disabled?: boolean}[]} options
+ */
 export function fill(select, options) {
   const before = select.value;
   select.replaceChildren(...options.map(({ value, text, disabled }) => element("option", { value, disabled }, text)));

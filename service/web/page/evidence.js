@@ -11,9 +11,15 @@ export function offerWishes(details) {
   by("wishes").hidden = !card;
   if (!card) return;
   fill(by("target"), [PREDICTED, ...card.class_names.map((name) => ({ value: name, text: className(name) }))]);
-  fill(by("method"), card.explain.methods.map((name) => ({ value: name, text: methodName(name) })));
+  fill(
+    by("method"),
+    card.explain.methods.map((name) => ({ value: name, text: methodName(name) })),
+  );
   const before = by("layer").value;
-  fill(by("layer"), card.explain.layers.map((name) => ({ value: name, text: name })));
+  fill(
+    by("layer"),
+    card.explain.layers.map((name) => ({ value: name, text: name })),
+  );
   if (!card.explain.layers.includes(before)) by("layer").value = card.explain.default_layer;
 }
 
@@ -31,8 +37,12 @@ export function wishFor({ class_names: classes, explain }) {
 export function evidenceWords({ target, method, layer, evidence, peak, box }) {
   const how = `${methodName(method)} from ${layer}`;
   if (!evidence) return `No place in the picture speaks for ${className(target)} (${how}).`;
-  const where = `Its peak lies at x ${peak.x}, y ${peak.y}; at least half of it in x ${box.left}–${box.right}, y ${box.top}–${box.bottom}.`;
-  return `Evidence for ${className(target)}: ${how}. ${where} It shows where the network found evidence, not where a tumour ends.`;
+  return [
+    `Evidence for ${className(target)}: ${how}.`,
+    `Its peak lies at x ${peak.x}, y ${peak.y}; what is at least half as high lies within`,
+    `x ${box.left}–${box.right}, y ${box.top}–${box.bottom}.`,
+    "It shows where the network found evidence, not where a tumour ends.",
+  ].join(" ");
 }
 
 export function noExplanationWords(detail) {
@@ -42,5 +52,7 @@ export function noExplanationWords(detail) {
 /** Why there is nothing to look at. */
 export function noPictureWords(format, explains) {
   const what = format ? `Browsers do not show ${format} as it is.` : "The browser cannot show this file.";
-  return explains ? `${what} The service's own grey picture follows with the map.` : `${what} The answer does not depend on it.`;
+  return explains
+    ? `${what} The service's own grey picture follows with the map.`
+    : `${what} The answer does not depend on it.`;
 }

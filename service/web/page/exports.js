@@ -10,7 +10,13 @@ export function entriesOf(worklist) {
   return worklist.shown().flatMap((slice) =>
     worklist.models.map((key) => {
       const { state = "waiting", answer, problem } = slice.outcomes.get(key) ?? {};
-      return { file: slice.name, asked: key, state, ...(answer && { answer }), ...(problem && { problem: told(problem) }) };
+      return {
+        file: slice.name,
+        asked: key,
+        state,
+        ...(answer && { answer }),
+        ...(problem && { problem: told(problem) }),
+      };
     }),
   );
 }
@@ -28,13 +34,30 @@ export function toJson(entries) {
 export function toCsv(entries) {
   const classes = [...new Set(entries.flatMap(({ answer }) => Object.keys(answer?.probabilities ?? {})))];
   const heads = [
-    "file", "state", "label", "tumor_probability", ...classes.map((name) => `p_${name}`),
-    "model", "version", "sha256", "total_ms", "request_id", "problem", "detail",
+    "file",
+    "state",
+    "label",
+    "tumor_probability",
+    ...classes.map((name) => `p_${name}`),
+    "model",
+    "version",
+    "sha256",
+    "total_ms",
+    "request_id",
+    "problem",
+    "detail",
   ];
   const rows = entries.map(({ file, asked, state, answer, problem }) => [
-    inert(file), state, answer?.label, answer?.tumor_probability, ...classes.map((name) => answer?.probabilities[name]),
+    inert(file),
+    state,
+    answer?.label,
+    answer?.tumor_probability,
+    ...classes.map((name) => answer?.probabilities[name]),
     ...(answer ? [answer.model.name, answer.model.version, answer.model.sha256] : [...split(asked), ""]),
-    answer?.timing_ms.total, answer?.request_id ?? problem?.request_id, problem?.type || problem?.title, problem?.detail,
+    answer?.timing_ms.total,
+    answer?.request_id ?? problem?.request_id,
+    problem?.type || problem?.title,
+    problem?.detail,
   ]);
   return [heads, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }

@@ -3,7 +3,16 @@
 import { by } from "./dom.js";
 import { close } from "./opened.js";
 
-const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
+const STEPS = {
+  ArrowDown: 1,
+  ArrowRight: 1,
+  ArrowUp: -1,
+  ArrowLeft: -1,
+  PageDown: 10,
+  PageUp: -10,
+  Home: -Infinity,
+  End: Infinity,
+};
 const PANS = { ArrowDown: [0, -40], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowLeft: [40, 0] };
 
 /**
@@ -23,7 +32,8 @@ export function takeKeys(worklist, viewer, stage) {
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !worklist.slices.size || belongsElsewhere(event)) return;
-    const run = event.shiftKey && PANS[event.key] ? () => stage.pan(...PANS[event.key]) : action(event, worklist, viewer, signs);
+    const run =
+      event.shiftKey && PANS[event.key] ? () => stage.pan(...PANS[event.key]) : action(event, worklist, viewer, signs);
     if (!run) return;
     event.preventDefault();
     run();

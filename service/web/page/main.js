@@ -47,7 +47,9 @@ async function loadModels() {
     showModels();
     askForMissing();
     by("notice").hidden = Boolean(models.chief);
-    by("notice").textContent = models.chief ? "" : "No model serves here; the model card says why. Slices wait until one does.";
+    by("notice").textContent = models.chief
+      ? ""
+      : "No model serves here; the model card says why. Slices wait until one does.";
   } catch (problem) {
     by("notice").hidden = false;
     by("notice").textContent = `The models could not be listed. ${problem.words ?? problem.message}`;
@@ -56,7 +58,9 @@ async function loadModels() {
 
 connection.addEventListener("change", ({ detail: trouble }) => {
   by("notice").hidden = !trouble;
-  by("notice").textContent = trouble ? "The service does not answer. It is asked again and again; nothing here is lost." : "";
+  by("notice").textContent = trouble
+    ? "The service does not answer. It is asked again and again; nothing here is lost."
+    : "";
   // It may have come back with other models.
   if (!trouble && models.versions.length) loadModels();
 });

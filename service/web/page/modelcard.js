@@ -14,7 +14,10 @@ export function showCards(models) {
   };
   chooser.addEventListener("change", show);
   by("show-card").addEventListener("click", () => {
-    fill(chooser, models.options.map((option) => ({ ...option, disabled: false })));
+    fill(
+      chooser,
+      models.options.map((option) => ({ ...option, disabled: false })),
+    );
     chooser.value = by("model").value || chooser.value;
     by("card-dialog").showModal();
     show();
@@ -50,7 +53,9 @@ function figures({ protocol, per_class: classes, ...all }) {
   const names = { accuracy: "Accuracy", macro_f1: "Macro F1", auroc: "AUROC", ece: "Calibration error (ECE)" };
   const rows = Object.entries(names).map(([key, name]) => [name, estimate(all[key])]);
   const each = Object.entries(classes).map(([name, { precision, recall, f1, support }]) => [
-    className(name), ...[precision, recall, f1].map(estimate), String(support),
+    className(name),
+    ...[precision, recall, f1].map(estimate),
+    String(support),
   ]);
   return [
     table("Figures of all classes", ["Figure", "Value"], rows),
@@ -74,7 +79,8 @@ function identity(detail, card) {
     Batches: detail.plan ? `${detail.plan.lanes} lanes, at most ${detail.plan.max_batch_size} slices each` : "none",
   };
   const parts = Object.entries(facts).flatMap(([name, value]) => [
-    element("dt", {}, name), element("dd", {}, String(value)),
+    element("dt", {}, name),
+    element("dd", {}, String(value)),
   ]);
   return element("dl", {}, ...parts);
 }
@@ -84,6 +90,12 @@ function table(caption, heads, rows) {
   const body = rows.map(([first, ...others]) =>
     element("tr", {}, element("th", { scope: "row" }, first), ...others.map((each) => element("td", {}, each))),
   );
-  const made = element("table", {}, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body));
+  const made = element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, head),
+    element("tbody", {}, ...body),
+  );
   return element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, made);
 }

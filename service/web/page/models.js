@@ -4,7 +4,10 @@ import { ask } from "./api.js";
 import { patiently } from "./patience.js";
 import { modelName } from "./words.js";
 
-/** @typedef {{key: string, name: string, version: number, state: string, reason: string | null, chief: boolean, sha256: string | null}} Version */
+/**
+ * @typedef {{key: string, name: string, version: number, chief: boolean, state: string, reason: string | null,
+ *   sha256: string | null}} Version
+ */
 
 export class Models {
   /** @type {Version[]} */

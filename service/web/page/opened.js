@@ -33,7 +33,9 @@ function showAnswers(worklist) {
   if (!slice) return;
   const shown = worklist.shown();
   by("opened-name").textContent = slice.name;
-  by("place").textContent = shown.includes(slice) ? `${shown.indexOf(slice) + 1} of ${shown.length}` : "not in this filter";
+  by("place").textContent = shown.includes(slice)
+    ? `${shown.indexOf(slice) + 1} of ${shown.length}`
+    : "not in this filter";
   by("answers").replaceChildren(
     ...(worklist.differ(slice) ? [element("p", { class: "flag" }, "≠ The models differ")] : []),
     ...worklist.models.map((key) => answerOf(key, slice.outcomes.get(key))),
@@ -43,7 +45,8 @@ function showAnswers(worklist) {
 }
 
 function answerOf(key, outcome) {
-  if (outcome?.state !== "answered") return element("section", {}, element("h3", {}, key), element("p", {}, stateWords(outcome)));
+  if (outcome?.state !== "answered")
+    return element("section", {}, element("h3", {}, key), element("p", {}, stateWords(outcome)));
   const { label, tumor_probability: tumor } = outcome.answer;
   const head = element("h3", { class: "label" }, className(label), element("span", {}, `tumour ${percent(tumor)}`));
   return element("section", {}, head, answerView(outcome.answer));

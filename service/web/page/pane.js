@@ -3,7 +3,10 @@
 /** Zoom from which single pixels are shown as squares. */
 const SQUARES = 6;
 
-/** @param {HTMLCanvasElement} canvas @param {import("./stage.js").Stage} stage @param {import("./stage.js").Pane} pane */
+/**
+ * Draw a pane of the stage.
+ * @param {HTMLCanvasElement} canvas @param {import("./stage.js").Stage} stage @param {import("./stage.js").Pane} pane
+ */
 export function drawPane(canvas, stage, { heat, peak, box }) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
@@ -29,11 +32,19 @@ export function drawPane(canvas, stage, { heat, peak, box }) {
 function drawMarks(context, { left, top, scale, ratio }, peak, box) {
   const outline = new Path2D();
   if (box) {
-    outline.rect(left + box.left * scale, top + box.top * scale, (box.right - box.left) * scale, (box.bottom - box.top) * scale);
+    outline.rect(
+      left + box.left * scale,
+      top + box.top * scale,
+      (box.right - box.left) * scale,
+      (box.bottom - box.top) * scale,
+    );
   }
   const ring = new Path2D();
   if (peak) ring.arc(left + (peak.x + 0.5) * scale, top + (peak.y + 0.5) * scale, 7 * ratio, 0, 2 * Math.PI);
-  for (const [color, thickness] of [["#000", 4], ["#fff", 1.75]]) {
+  for (const [color, thickness] of [
+    ["#000", 4],
+    ["#fff", 1.75],
+  ]) {
     context.strokeStyle = color;
     context.lineWidth = thickness * ratio;
     context.setLineDash(color === "#fff" ? [6 * ratio, 4 * ratio] : []);

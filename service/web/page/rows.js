@@ -27,7 +27,10 @@ export function showList(worklist) {
       if (performance.now() > end) break;
     }
     for (const id of rows.keys()) if (!worklist.slices.has(id)) rows.delete(id);
-    arrange(list, worklist.shown().flatMap(({ id }) => rows.get(id) ?? []));
+    arrange(
+      list,
+      worklist.shown().flatMap(({ id }) => rows.get(id) ?? []),
+    );
     list.hidden = !list.childElementCount;
     by("nothing").hidden = !worklist.slices.size || !list.hidden || worklist.changed.size > 0;
     mark(list, rows, worklist.opened);
@@ -70,7 +73,10 @@ function update(row, slice, worklist) {
   const outcomes = worklist.models.map((key) => slice.outcomes.get(key));
   const different = worklist.differ(slice);
   row.dataset.state = outcomes[0]?.state ?? "waiting";
-  row.setAttribute("aria-label", [slice.name, ...outcomes.map(spoken), different ? "the models differ" : ""].filter(Boolean).join(": "));
+  row.setAttribute(
+    "aria-label",
+    [slice.name, ...outcomes.map(spoken), different ? "the models differ" : ""].filter(Boolean).join(": "),
+  );
   row.lastElementChild.replaceChildren(
     element("p", { class: "name", title: slice.name }, slice.name),
     ...(different ? [element("p", { class: "flag" }, "≠ The models differ")] : []),

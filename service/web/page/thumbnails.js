@@ -30,7 +30,12 @@ export function paint(canvas, picture) {
 
 /** Why a browser does not show this file as it is, or "": TIFF not at all, deep PNG with its grey levels cut off. */
 export async function whyNotShown(file) {
-  const head = new Uint8Array(await file.slice(0, 26).arrayBuffer().catch(() => new ArrayBuffer(0)));
+  const head = new Uint8Array(
+    await file
+      .slice(0, 26)
+      .arrayBuffer()
+      .catch(() => new ArrayBuffer(0)),
+  );
   const text = String.fromCharCode(...head);
   if (/^(II[*+]\0|MM\0[*+])/.test(text)) return "TIFF";
   if (text.startsWith("\x89PNG") && head[24] === 16) return "16-bit PNG";

@@ -30,7 +30,9 @@ export function askAgain(worklist, askForMissing) {
 }
 
 function showProgress(worklist) {
-  const all = [...worklist.slices.values()].flatMap((slice) => worklist.models.map((key) => slice.outcomes.get(key)?.state));
+  const all = [...worklist.slices.values()].flatMap((slice) =>
+    worklist.models.map((key) => slice.outcomes.get(key)?.state),
+  );
   const answered = all.filter((state) => state === "answered").length;
   const failed = all.filter((state) => state === "failed").length;
   const done = answered + failed === all.length;
@@ -54,7 +56,9 @@ function showFilters(worklist) {
     ...(worklist.models.length > 1 ? [[DIFFERENT, "models differ"]] : []),
   ]);
   const counts = worklist.counts([...words.keys()]);
-  const shown = [...words].filter(([name]) => counts.get(name) || name === ALL || name === worklist.filter || name.startsWith(OF_CLASS));
+  const shown = [...words].filter(
+    ([name]) => counts.get(name) || name === ALL || name === worklist.filter || name.startsWith(OF_CLASS),
+  );
   const group = by("filters");
   const buttons = new Map([...group.children].map((button) => [button.dataset.filter, button]));
   group.replaceChildren(

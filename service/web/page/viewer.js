@@ -17,13 +17,23 @@ export class Viewer extends EventTarget {
   /** @type {MapOf[]} */
   maps = [];
   overlaid = true;
+  /** @type {import("./picture.js").Picture | null} */
   #picture = null;
+  /** What the browser cannot show of the opened file; undefined until that is known. @type {string | undefined} */
+  #format;
   #leaving = new AbortController();
+  #askForMap;
 
-  /** @param {import("./worklist.js").Worklist} worklist @param {import("./models.js").Models} models @param {import("./stage.js").Stage} stage */
+  /**
+   * @param {import("./worklist.js").Worklist} worklist @param {import("./models.js").Models} models
+   * @param {import("./stage.js").Stage} stage
+   */
   constructor(worklist, models, stage) {
     super();
-    Object.assign(this, { worklist, models, stage, explain: explainer(models) });
+    this.worklist = worklist;
+    this.models = models;
+    this.stage = stage;
+    this.#askForMap = explainer(models);
     worklist.addEventListener("opened", () => this.#open());
     worklist.addEventListener("chosen", () => this.#explain());
     for (const id of ["target", "method", "layer"]) by(id).addEventListener("change", () => this.#explain());
@@ -40,6 +50,7 @@ export class Viewer extends EventTarget {
   async #open() {
     const slice = this.worklist.opened;
     this.#picture = null;
+    this.#format = undefined;
     this.maps = [];
     this.stage.reset();
     this.draw();
@@ -47,7 +58,7 @@ export class Viewer extends EventTarget {
     const picture = await readPicture(slice.file);
     if (slice !== this.worklist.opened) return;
     this.#picture = picture;
-    this.format = picture ? "" : await whyNotShown(slice.file);
+    this.#format = picture ? "" : await whyNotShown(slice.file);
     await this.#explain();
   }
 
@@ -75,7 +86,7 @@ export class Viewer extends EventTarget {
     this.#tell(map, "Asking where the evidence lies …");
     const waiting = (error, seconds) => this.#tell(map, `${error.words} Asking again in ${Math.ceil(seconds)} s.`);
     try {
-      const found = await this.explain(slice, map.key, wishFor(detail.card), { signal, waiting });
+      const found = await this.#askForMap(slice, map.key, wishFor(detail.card), { signal, waiting });
       await this.#takePicture(found);
       if (signal.aborted) return;
       map.found = found;
@@ -87,7 +98,8 @@ export class Viewer extends EventTarget {
 
   /** The service's grey picture stands in where the browser has none, or one of another shape. */
   async #takePicture({ grey, heat }) {
-    const fits = this.#picture && (!heat || (heat.width === this.#picture.width && heat.height === this.#picture.height));
+    const fits =
+      this.#picture && (!heat || (heat.width === this.#picture.width && heat.height === this.#picture.height));
     if (fits) return;
     const slice = this.worklist.opened;
     const picture = await decodePicture(grey);
@@ -105,9 +117,9 @@ export class Viewer extends EventTarget {
   draw() {
     const found = this.maps.filter((map) => map.found);
     this.stage.show(this.#picture, this.#panes(found));
-    const missing = Boolean(this.worklist.opened && !this.#picture && this.format !== undefined);
+    const missing = Boolean(this.worklist.opened && !this.#picture && this.#format !== undefined);
     by("no-picture").hidden = !missing;
-    if (missing) by("no-picture").textContent = noPictureWords(this.format, !by("wishes").hidden);
+    if (missing) by("no-picture").textContent = noPictureWords(this.#format, !by("wishes").hidden);
     by("overlay").setAttribute("aria-pressed", String(this.overlaid));
     by("map-tools").hidden = !found.length;
     const words = [...new Set(this.maps.map((map) => map.words))].filter(Boolean);
@@ -120,7 +132,11 @@ export class Viewer extends EventTarget {
     const beside = document.querySelector('input[name="layout"]:checked').value === "side";
     const several = this.worklist.models.length > 1;
     const panes = found.map(({ key, found: { target, heat, peak, box } }) => ({
-      caption: `${heat ? "Map" : "No evidence"} for ${className(target)}${several ? ` by ${key}` : ""}${this.overlaid ? "" : ", hidden"}`,
+      caption: [
+        `${heat ? "Map" : "No evidence"} for ${className(target)}`,
+        ...(several ? [`by ${key}`] : []),
+        ...(this.overlaid ? [] : ["(hidden)"]),
+      ].join(" "),
       heat: this.overlaid ? heat : null,
       peak,
       box,

@@ -54,7 +54,11 @@ def test_every_element_that_a_module_asks_for_by_name_is_on_the_page() -> None:
 
 def test_an_address_of_another_day_or_another_file_is_not_found(client: TestClient) -> None:
     address = next(each for each in addresses(client.get("/").text) if each.endswith("main.js"))
-    for wrong in (address.replace("main.js", "index.html"), address.replace("main.js", "..%2Findex.html"), "/page/0/main.js"):
+    for wrong in (
+        address.replace("main.js", "index.html"),
+        address.replace("main.js", "..%2Findex.html"),
+        "/page/0/main.js",
+    ):
         assert client.get(wrong).status_code == 404
 
 
@@ -64,4 +68,6 @@ def test_any_change_of_any_file_changes_the_address() -> None:
 
 
 def test_the_modules_stay_small() -> None:
-    assert {path.name: n for path in PAGE.glob("*.js") if (n := len(path.read_text().splitlines())) > FILE_MAX_LINES} == {}
+    assert {
+        path.name: n for path in PAGE.glob("*.js") if (n := len(path.read_text().splitlines())) > FILE_MAX_LINES
+    } == {}
