@@ -72,13 +72,20 @@ class Desk:
 
     def wait_for(self, answered: int, failed: int = 0) -> None:
         """Wait until everything is over, so many answered and so many failed."""
+        self.settle()
         words = f"{answered} of {answered + failed} answered" + (f", {failed} failed" if failed else "")
         expect(self.page.locator("#counts")).to_have_text(words, timeout=60_000)
         expect(self.page.locator("#list")).not_to_contain_text(re.compile("Waiting|Asking"))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the list shows what is known."""
+        expect(self.page.locator("#list")).to_have_attribute("aria-busy", "false")
 
     @property
     def names(self) -> list[str]:
         """File names in the order of the list."""
+        self.settle()
         return self.page.locator("#list .name").all_text_contents()
 
     def row(self, name: str) -> Any:
@@ -87,6 +94,7 @@ class Desk:
 
     def labels(self) -> dict[str, str]:
         """The first model's label of every answered slice in the list."""
+        self.settle()
         return dict(self.page.evaluate(LABELS))
 
     def pixel(self, pane: int, x: float = 0.5, y: float = 0.5) -> list[int]:

@@ -34,10 +34,14 @@ export function showList(worklist) {
     list.hidden = !list.childElementCount;
     by("nothing").hidden = !worklist.slices.size || !list.hidden || worklist.changed.size > 0;
     mark(list, rows, worklist.opened);
+    list.setAttribute("aria-busy", String(worklist.changed.size > 0));
     if (worklist.changed.size) goOn();
   }
 
-  worklist.addEventListener("slices", refresh);
+  worklist.addEventListener("slices", () => {
+    list.setAttribute("aria-busy", "true");
+    refresh();
+  });
   worklist.addEventListener("opened", () => {
     const row = mark(list, rows, worklist.opened);
     row?.scrollIntoView({ block: "nearest" });
