@@ -11,7 +11,7 @@ test: .venv/dev.stamp
 	$(BIN)/python -m pytest
 
 test-page: browser
-	$(BIN)/python -m pytest -m page
+	$(BIN)/python -m pytest -m page -rP
 
 browser: .venv/dev.stamp
 	$(BIN)/python -m tests.page.browser
