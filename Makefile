@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test lint install
+.PHONY: serve test test-page browser lint install
 
 serve: .venv/serve.stamp
 	$(BIN)/python -m service
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
+
+test-page: browser
+	$(BIN)/python -m pytest -m page -rP
+
+browser: .venv/dev.stamp
+	$(BIN)/python -m tests.page.browser
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from service.metrics import Metrics
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, models, problems
 from service.routes.explain import explanation_router
+from service.routes.page import page_router
 from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.include_router(page_router())
     app.mount(docs.ASSETS, docs.assets())
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]

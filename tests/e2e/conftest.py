@@ -43,11 +43,16 @@ class Server:
         return self.process.wait(30)
 
 
-def start(folder: Path, models: Path, **settings: str) -> Server:
-    """Start a server in `folder` and wait until it is ready."""
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+        return int(free.getsockname()[1])
+
+
+def start(folder: Path, models: Path, port: int | None = None, **settings: str) -> Server:
+    """Start a server in `folder` and wait until it is ready."""
+    port = port or free_port()
     output = folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEUROTRIAGE_")}
     environment |= {"PYTHONPATH": str(ROOT), "NEUROTRIAGE_MODELS": str(models), "NEUROTRIAGE_PROVIDER": "cpu"}

@@ -1,0 +1,55 @@
+/** Ways in: drop files or folders anywhere, paste a picture, or choose files. */
+
+import { by } from "./dom.js";
+
+/** @param {(files: File[]) => void} take */
+export function takeFiles(take) {
+  by("choose").addEventListener("click", () => by("files").click());
+  by("files").addEventListener("change", ({ target }) => {
+    take([...target.files]);
+    target.value = "";
+  });
+  document.addEventListener("paste", ({ clipboardData }) => {
+    if (clipboardData?.files.length) take([...clipboardData.files]);
+  });
+  takeDrops(take);
+}
+
+function takeDrops(take) {
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const show = (over) => document.body.toggleAttribute("data-dropping", over);
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    show(true);
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) show(false);
+  });
+  document.addEventListener("drop", async (event) => {
+    show(false);
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    take(await dropped(event.dataTransfer));
+  });
+}
+
+/** The files of a drop, those in folders included; entries have to be taken before anything is waited for. */
+async function dropped(transfer) {
+  const folders = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
+  const plain = [...transfer.files].filter((file) => !folders.some(({ name }) => name === file.name));
+  const inside = await Promise.all(folders.map(filesIn));
+  return [...plain, ...inside.flat()];
+}
+
+async function filesIn(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  // A folder gives its entries in portions, the last of which is empty.
+  for (let portion = [0]; portion.length; found.push(...portion)) {
+    portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  }
+  const files = await Promise.all(found.filter(({ name }) => !name.startsWith(".")).map(filesIn));
+  return files.flat();
+}
