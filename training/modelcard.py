@@ -12,6 +12,7 @@ from training.judge.report import ExplanationReport
 from training.judge.text import judgement
 from training.report import Report
 from training.tables import bullets, section, table
+from training.tumor import tumor_table
 
 MODEL_CARD = "README.md"
 
@@ -99,21 +100,9 @@ def _sources(report: Report) -> str:
         for of in report.sources
     )  # fmt: skip
     head = ["source", "slices (groups)", "rate", "by label", "by tumour probability ≥ 0.5", "mean tumour probability"]
-    return table(head, lines) + _tumor_or_not(report)
-
-
-def _tumor_or_not(report: Report) -> str:
-    names = ("auroc", "sensitivity", "specificity", "specificity_at_95")
-    lines = [
-        [
-            of.dataset + (", left out" if of.left_out else ""),
-            str(of.slices),
-            *(_number(of.figures[name]) for name in names),
-        ]
-        for of in report.tumor_or_not
-    ]
-    head = ["source", "slices", "AUROC", "sensitivity", "specificity", "specificity at sensitivity 0.95"]
-    return f"\n\nBy tumour probability, at 0.5 where a threshold is needed:\n\n{table(head, lines)}" if lines else ""
+    return (
+        f"{table(head, lines)}\n\nBy tumour probability, at 0.5 where a threshold is needed:\n\n{tumor_table(report)}"
+    )
 
 
 def _looks(judged: ExplanationReport) -> str:

@@ -14,6 +14,8 @@ from training.judge.page import ATTRIBUTION, PAGE
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
 from training.report import Report
+from training.tables import bullets, table
+from training.tumor import tumor_table
 
 RESULTS = Path("training/RESULTS.md")
 HEAD = """# Results
@@ -59,9 +61,8 @@ def name_of(folder: Path) -> str:
 
 def _classification(path: Path, _: Path) -> str:
     report = Report.model_validate_json(path.read_bytes())
-    lines = [f"{report.protocol}\n", "| figure | value |", "| --- | --- |"]
-    lines += [f"| {name} | {_number(interval)} |" for name, interval in report.figures.items()]
-    return "\n".join([*lines, "", *(f"* {bar}" for bar in report.bars)])
+    figures = table(["figure", "value"], ([name, _number(interval)] for name, interval in report.figures.items()))
+    return "\n\n".join((report.protocol, figures, tumor_table(report), bullets(map(str, report.bars))))
 
 
 def _explanations(path: Path, out: Path) -> str:

@@ -9,11 +9,19 @@ from sklearn.metrics import roc_auc_score
 from service.contract.probabilities import NO_TUMOR
 from training.data.index import Row
 from training.intervals import Chosen, Interval, bounded, intervals
+from training.report import Report
+from training.tables import table
 
 THRESHOLD = 0.5
 """Tumour probability from which a slice is called a tumour."""
 SENSITIVITY = 0.95
 """Sensitivity at which `specificity_at_95` is read off: a point of the ROC curve, not a threshold that was chosen."""
+SHOWN = {
+    "auroc": "AUROC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "specificity_at_95": f"specificity at sensitivity {SENSITIVITY}",
+}
 
 
 def tumor_intervals(
@@ -44,3 +52,20 @@ def tumor_intervals(
 def has_both(rows: Sequence[Row]) -> bool:
     """Whether there are slices with a tumour and slices without."""
     return len({row.label == NO_TUMOR for row in rows}) == 2
+
+
+def tumor_table(report: Report) -> str:
+    """One line a dataset, in Markdown; a dataset left out of training says so."""
+    lines = (
+        [
+            of.dataset + (", left out" if of.left_out else ""),
+            str(of.slices),
+            *map(_number, (of.figures[n] for n in SHOWN)),
+        ]
+        for of in report.tumor_or_not
+    )
+    return table(["source", "slices", *SHOWN.values()], lines)
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
