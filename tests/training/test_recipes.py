@@ -32,7 +32,7 @@ def shrink(recipe: Recipe) -> Recipe:
         "size": SIDE,
         "stages": [{"size": SIDE, "epochs": 1}],
         "optimizer": {"batch_size": 16},
-        "data": {"datasets": ["drawn"], "epoch_slices": 24, "split": "group"},
+        "data": {"datasets": ["drawn"], "epoch_slices": 24, "split": "group", "leave_out": []},
     }
     if recipe.data.outlines:
         changes["data"]["outlines"] = {"drawn": "outlines.json"}
