@@ -19,7 +19,7 @@ from training import checkpoint
 from training.config import Recipe, Stage, read_recipe
 from training.data.index import sha256_of
 from training.data.slices import Slices
-from training.errors import RecipeError, made_by
+from training.errors import OrderError, RecipeError, made_by
 from training.export import export_network
 from training.index import INDEX
 from training.networks.channels import prune_channels
@@ -62,6 +62,7 @@ class Level(BaseModel):
 
     method: str
     percent: int
+    checkpoint_sha256: str
     weights: int
     zeros: float
     accuracy_before: float
@@ -107,8 +108,12 @@ def share_of_zeros(network: Classifier) -> float:
 
 def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, known: Slices, dense: Path) -> Level:
     home = run / "prune" / plan.name
+    digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
-        return Level.model_validate_json((home / LEVEL).read_bytes())
+        done = Level.model_validate_json((home / LEVEL).read_bytes())
+        if done.checkpoint_sha256 != digest:
+            raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
+        return done
     changed = _begin(plan, recipe, run, home, epochs)
     train(changed, data, home)
     before = load_best(changed, home)
@@ -118,6 +123,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, kn
     level = Level(
         method=plan.method,
         percent=plan.percent,
+        checkpoint_sha256=digest,
         weights=sum(weight.numel() for weight in after.parameters()),
         zeros=share_of_zeros(after),
         accuracy_before=accuracy_before,

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from training import checkpoint
 from training import prune as step
 from training.config import read_recipe
-from training.errors import RecipeError
+from training.errors import OrderError, RecipeError
 from training.export import export
 from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
@@ -80,6 +81,16 @@ def test_a_pruned_level_is_a_run_that_exports(pruned: Path, pictures: Path) -> N
 def test_a_pruned_run_is_not_pruned_again(pruned: Path, pictures: Path) -> None:
     with pytest.raises(RecipeError, match="pruned already"):
         prune(pictures, pruned / "prune" / "oneshot-50")
+
+
+def test_levels_of_another_checkpoint_are_not_taken_for_this_ones(
+    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50),))
+    run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
+    checkpoint.save({**checkpoint.load(run / checkpoint.BEST), "epoch": 99}, run / checkpoint.BEST)
+    with pytest.raises(OrderError, match="another checkpoint"):
+        prune(pictures, run, epochs=1)
 
 
 def test_the_verdict_on_speed_follows_the_measurement() -> None:
