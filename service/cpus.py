@@ -6,8 +6,9 @@ import sys
 import threading
 from pathlib import Path
 
-NICE = 10
-"""Of a thread that gives way: it still gets a tenth of a core that others want too."""
+NICE = 5
+"""Of a thread that gives way: where a core is short it gets a third of a neighbour's share. More starves it wherever
+other processes are busy too, and a thread that starves may hold the interpreter's lock."""
 
 
 def give_way() -> None:
