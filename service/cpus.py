@@ -1,5 +1,6 @@
 """How many cores this process may keep busy, and which of its threads may wait."""
 
+import contextlib
 import math
 import os
 import sys
@@ -12,9 +13,13 @@ other processes are busy too, and a thread that starves may hold the interpreter
 
 
 def give_way() -> None:
-    """Let the calling thread wait for others where cores are short: on Linux, where a thread has a nice of its own."""
+    """Let the calling thread wait for others where cores are short: on Linux, where a thread has a nice of its own.
+
+    Where the system forbids it the thread works on as it is, for that only costs speed.
+    """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
