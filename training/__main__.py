@@ -73,14 +73,18 @@ def evaluate(
     folder: Annotated[
         Path | None, typer.Option(help="Pictures from elsewhere: a folder of yes/ and no/, or of classes.")
     ] = None,
+    *,
     out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run.")] = None,
+    remark: Annotated[
+        list[str] | None, typer.Option(help="What a reader of the figures must know; may be repeated.")
+    ] = None,
     resamples: Resamples = RESAMPLES,
 ) -> None:
     """Measure on the test folds (<run>/report.json), or on a folder from elsewhere (external-*.json)."""
     if (data is None) == (folder is None):
         raise typer.BadParameter("give either --data or --folder")
     if data:
-        line.evaluate(data, run, resamples)
+        line.evaluate(data, run, resamples, remark or ())
     elif folder:
         line.evaluate_folder(run, folder, out or run, resamples)
 

@@ -1,4 +1,4 @@
-"""Measure a run on its test folds, which nothing has touched until then.
+"""Measure a run on its test folds, to which nothing of it was fitted.
 
 What is measured is the exported graph in ONNX Runtime, one slice at a time, because that is what will serve: the
 service's accuracy over the same slices must be the report's to the last digit. A run that is not exported yet is
@@ -6,6 +6,7 @@ measured in torch, and its report cannot be registered.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,17 @@ LEAST_MACRO_F1 = 0.94
 MOST_ECE = 0.03
 
 
-def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> Report:
-    """Write `<run>/report.json`, `confusion.png` and `predictions.csv` for the recipe's test folds."""
+def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequence[str] = ()) -> Report:
+    """Write `<run>/report.json`, `confusion.png` and `predictions.csv` for the recipe's test folds.
+
+    `remarks` stand first among the report's notes: what a reader must know that the recipe cannot say.
+    """
     recipe = read_recipe(made_by("train", run / RECIPE))
     tested = load_folds(recipe, data, run, (*recipe.data.test_folds, *_set_aside(recipe)))
     measured, logits = _answer(recipe, run, tested)
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
-    report = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
+    found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
+    report = found.model_copy(update={"notes": (*remarks, *found.notes)})
     (run / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n")
     _write_predictions(predictions, run / PREDICTIONS)
     return report

@@ -1,6 +1,6 @@
 """The steps in their order, and what each tells whoever started it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -55,9 +55,9 @@ def export(data: Path, run: Path) -> None:
     say(f"export → {path}: {path.stat().st_size / 1e6:.1f} MB, as torch answers")
 
 
-def evaluate(data: Path, run: Path, resamples: int = RESAMPLES) -> None:
+def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequence[str] = ()) -> None:
     """Measure, and say the figures and whether the bars are met."""
-    report = evaluate_step.evaluate(data, run, resamples)
+    report = evaluate_step.evaluate(data, run, resamples, remarks)
     say(f"evaluate → {run / REPORT_FILE} ({report.measured.engine})")
     _say_figures(report)
 

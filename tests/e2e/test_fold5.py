@@ -1,5 +1,4 @@
 import asyncio
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,22 +7,26 @@ from typing import Any
 import httpx2
 import pytest
 
+from service.contract.card import read_card
 from tests.e2e.conftest import ROOT, Server, start
+from training.config import Recipe
+from training.data.arrange import arrange
+from training.data.index import read_index
 
 NAME = "brain-mri-efficientnet-lite0"
-REPORT = json.loads((ROOT / "models" / NAME / "1" / "report.json").read_text())
+BUNDLE = ROOT / "models" / NAME / "2"
+REPORT = json.loads((BUNDLE / "report.json").read_text())
 
 Answer = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def slices(shared_data: Path) -> list[tuple[bytes, str]]:
-    """Content and label of every test slice of known class."""
-    with (shared_data / "index.csv").open(newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["dataset"] in ("figshare", "br35h")]
-    tested = [row for row in rows if int(row["fold"]) in REPORT["folds"]["test"]]
-    known = [row for row in tested if row["label"] in REPORT["class_names"]]
-    return [((shared_data / row["path"]).read_bytes(), row["label"]) for row in known]
+    """Content and label of every test slice of known class, split as the model's recipe did."""
+    recipe = Recipe.model_validate(read_card(BUNDLE).training.recipe)
+    rows = arrange(read_index(shared_data / "index.csv", recipe.data.datasets), recipe.data, recipe.seed)
+    tested = [row for row in rows if row.fold in recipe.data.test_folds and row.label in recipe.class_names]
+    return [((shared_data / row.path).read_bytes(), row.label) for row in tested]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_over_http_the_accuracy_is_the_reports_to_the_last_digit(
     real_server: Server, slices: list[tuple[bytes, str]]
 ) -> None:
-    assert len(slices) == 964
+    assert len(slices) == sum(map(sum, REPORT["confusion"]))
     answers = asyncio.run(ask(real_server.url, [content for content, _ in slices], callers=8))
     right = sum(answer["label"] == label for answer, (_, label) in zip(answers, slices, strict=True))
     assert right / len(slices) == REPORT["figures"]["accuracy"]["value"]
@@ -60,7 +63,7 @@ async def ask(url: str, pictures: list[bytes], callers: int) -> list[Answer]:
 
     async def answer(client: httpx2.AsyncClient, picture: bytes) -> Answer:
         async with places:
-            response = await client.post(f"/predict?model={NAME}&version=1", content=picture)
+            response = await client.post(f"/predict?model={NAME}&version={BUNDLE.name}", content=picture)
             assert response.status_code == 200, response.text
             return dict(response.json())
 

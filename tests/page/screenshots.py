@@ -20,7 +20,7 @@ FIGSHARE = SHARED / "data" / "figshare"
 SLICES = tuple(
     FIGSHARE / name
     for name in (
-        "glioma/1871.jpg", "glioma/2279.jpg", "glioma/2985.jpg", "meningioma/133.jpg",
+        "meningioma/67.jpg", "glioma/1871.jpg", "glioma/2279.jpg", "glioma/2985.jpg", "meningioma/133.jpg",
         "meningioma/393.jpg", "pituitary/1344.jpg", "pituitary/1636.jpg",
     )
 )  # fmt: skip

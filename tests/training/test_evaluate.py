@@ -128,7 +128,8 @@ def test_a_source_left_out_counts_by_source_only(
     for name in (BEST, CALIBRATION, MODEL_FILE):
         shutil.copyfile(finished / name, run / name)
     (run / RECIPE).write_text(wider.model_dump_json())
-    measured = evaluate(data, run, resamples=100)
+    measured = evaluate(data, run, resamples=100, remarks=["The fold was seen before."])
+    assert measured.notes[0] == "The fold was seen before."
     assert measured.figures["accuracy"].value == report.figures["accuracy"].value
     assert measured.counts["left out"] == {"glioma": 4, "no_tumor": 4}
     assert {source.dataset: source.slices for source in measured.sources} == {"drawn": 2, "elsewhere": 4}

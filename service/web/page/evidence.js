@@ -18,9 +18,9 @@ export function offerWishes(details) {
   const before = by("layer").value;
   fill(
     by("layer"),
-    card.explain.layers.map((name) => ({ value: name, text: name })),
+    Object.keys(card.explain.layers).map((name) => ({ value: name, text: name })),
   );
-  if (!card.explain.layers.includes(before)) by("layer").value = card.explain.default_layer;
+  if (!(before in card.explain.layers)) by("layer").value = card.explain.default_layer;
 }
 
 /** What is wished, as far as this model offers it; the rest is left to its card's defaults. */
@@ -29,7 +29,7 @@ export function wishFor({ class_names: classes, explain }) {
   return {
     target: given(by("target"), classes),
     method: given(by("method"), explain.methods),
-    layer: given(by("layer"), explain.layers),
+    layer: given(by("layer"), Object.keys(explain.layers)),
   };
 }
 

@@ -46,7 +46,7 @@ function section(title, ...content) {
 
 function explanations(explain) {
   if (!explain) return "None: this version predicts, but cannot show where its evidence lies.";
-  return `${explain.methods.map(methodName).join(", ")}; layers ${explain.layers.join(", ")}.`;
+  return `${explain.methods.map(methodName).join(", ")}; layers ${Object.keys(explain.layers).join(", ")}.`;
 }
 
 function figures({ protocol, per_class: classes, ...all }) {
