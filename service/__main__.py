@@ -1,4 +1,4 @@
-"""`python -m service [--host H] [--port P]`: serve until told to stop."""
+"""`python -m service [--host H] [--port P]`: serve until told to stop; `python -m service keys …`: access keys."""
 
 import argparse
 import signal
@@ -7,14 +7,25 @@ import sys
 import uvicorn
 
 from service.app import create_app
+from service.keycommand import run as run_keys
 from service.logs import configure
 from service.session import ProviderUnavailable
 from service.settings import read_settings
 
 
 def main() -> int:
+    """Serve, or see to the keys."""
+    if sys.argv[1:2] == ["keys"]:
+        return run_keys(sys.argv[2:])
+    return serve()
+
+
+def serve() -> int:
     """Read the settings, serve, and say in one line why not where that cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models. All else: NEUROTRIAGE_…")
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description="Serve the models. All else: NEUROTRIAGE_…; python -m service keys --help: access keys",
+    )
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}

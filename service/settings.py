@@ -72,9 +72,16 @@ class Settings(BaseSettings):
     min_side: PositiveInt = Field(32, description="Shortest side in pixels on which an answer may rest.")
     decode_threads: PositiveInt | None = Field(None, description="Pictures decoded at once. None: one a core.")
 
-    host: str = Field(
-        "127.0.0.1", description="Address to listen on. Beyond loopback, put a proxy with access control before."
+    keys: Path | None = Field(
+        None, description="File of access keys, made by `python -m service keys add`. None: no key is asked for."
     )
+    open_to_all: bool = Field(
+        False, description="`true` listens beyond loopback without keys, and answers whoever can reach the port."
+    )
+    metrics: bool = Field(True, description="Whether `/metrics` is there; it asks for no key.")
+    docs: bool = Field(True, description="Whether `/docs` and `/openapi.json` are there; they ask for no key.")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with keys, or open to all.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
     drain_seconds: PositiveInt = Field(
         20, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."

@@ -11,6 +11,7 @@ from service.contract.card import Card, Explain
 from service.errors import SeveralOverlays
 from service.explainer import Explained
 from service.explanation import ALL, Explanation, Wish
+from service.routes.access import needs
 from service.routes.predict import ONE_PICTURE, note, prediction_view, problems
 from service.routes.request import catalogue_of, read_picture, request_id_of, while_connected
 
@@ -44,7 +45,8 @@ def explanation_router(max_bytes: int) -> APIRouter:
 
     @router.post(
         "/explain",
-        responses={200: ANSWER, **problems(400, 404, 409, 413, 415, 422, 500, 503, 504)},
+        responses={200: ANSWER, **problems(400, 401, 403, 404, 409, 413, 415, 422, 500, 503, 504)},
+        dependencies=[needs("explain")],
         openapi_extra=ONE_PICTURE,
     )
     async def explain(request: Request, query: Annotated[schemas.ExplainQuery, Query()]) -> Response:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from service import predictor, schemas
 from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
+from service.routes.access import needs
 from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
 
 ChosenModel = Annotated[schemas.ModelQuery, Query()]
@@ -42,7 +43,8 @@ def prediction_router(max_bytes: int) -> APIRouter:
 
     @router.post(
         "/predict",
-        responses={200: {"model": schemas.Prediction}, **problems(400, 404, 413, 415, 422, 500, 503, 504)},
+        responses={200: {"model": schemas.Prediction}, **problems(400, 401, 403, 404, 413, 415, 422, 500, 503, 504)},
+        dependencies=[needs("predict")],
         openapi_extra=ONE_PICTURE,
     )
     async def predict(request: Request, query: ChosenModel) -> Response:
@@ -63,7 +65,8 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
 
     @router.post(
         "/predict/batch",
-        responses={200: {"model": schemas.BatchAnswer}, **problems(400, 404, 413, 422, 500, 503)},
+        responses={200: {"model": schemas.BatchAnswer}, **problems(400, 401, 403, 404, 413, 422, 500, 503)},
+        dependencies=[needs("predict")],
         openapi_extra=MANY_PICTURES,
     )
     async def predict_batch(request: Request, query: ChosenModel) -> Response:
