@@ -16,8 +16,10 @@ from service.cpus import usable_cpus
 from service.errors import ServiceError
 from service.explain_session import ExplainSession
 from service.headers import SafeHeaders
+from service.intake import Intake
 from service.logs import RequestLog
 from service.metrics import Metrics
+from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, models, problems
 from service.routes.access import key_file
@@ -61,6 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
     app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
+    app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
+    app.state.intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+    metrics.held_bytes.set_function(lambda: app.state.intake.held_bytes)
     include_routes(app, settings)
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]

@@ -212,7 +212,6 @@ class NoRoom(Unavailable):
     """Too many bytes are on their way already."""
 
     title = "Too many uploads at once"
-    leaves_body_unread = True
 
 
 class NotReady(Unavailable):

@@ -1,13 +1,16 @@
-"""Who may ask: the key that a request carries, and what it allows."""
+"""Who may ask: the key that a request carries and what it allows, its client's rate, and whether there is room."""
 
 import ipaddress
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.errors import Forbidden, Unauthorized
+from service.intake import Intake
 from service.keys import KeyFile, Scope, read_keys
+from service.rates import Rates
 from service.settings import Settings
 
 HeaderKey = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
@@ -60,3 +63,38 @@ def needs(scope: Scope | None = None) -> Any:
             raise Forbidden(f"it lacks the scope {scope!r}")
 
     return Depends(check)
+
+
+def work(scope: Scope) -> list[Any]:
+    """The dependencies of a route that answers pictures: a key with this scope, then leave to enter."""
+    return [needs(scope), Depends(enter)]
+
+
+async def enter(request: Request) -> AsyncIterator[None]:
+    """Count the request's first picture and its visit; raises `RateLimited`, or `NotReady` while draining."""
+    rates: Rates | None = request.app.state.rates
+    intake: Intake = request.app.state.intake
+    if rates:
+        rates.admit(client_of(request))
+    with intake.visit() as visit:
+        request.state.visit = visit
+        yield
+
+
+def charge_for(request: Request, pictures: int) -> None:
+    """Count the pictures of a batch beyond its first."""
+    rates: Rates | None = request.app.state.rates
+    if rates:
+        rates.charge(client_of(request), pictures - 1)
+
+
+def client_of(request: Request) -> str:
+    """Whose rate it is: the key's by its name, else the address's; of IPv6 the /64 network, which one machine owns."""
+    if name := request.state.noted.get("key"):
+        return f"key {name}"
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host

@@ -25,7 +25,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     A stopped explain lane is named in its model's `explain` and leaves the service ready: predictions do not need it.
     """
     catalogue = catalogue_of(request)
-    fault = catalogue.fault()
+    fault = request.app.state.intake.fault or catalogue.fault()
     response.status_code = 503 if fault else 200
     states = [
         ModelState(
