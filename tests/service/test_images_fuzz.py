@@ -63,7 +63,8 @@ def answered(content: bytes) -> bool:
             raise
         return False
     assert picture.width * picture.height <= MAX_PIXELS
-    assert (pixels.shape, pixels.dtype) == ((32, 32), np.uint8)
+    assert pixels.shape == (32, 32)
+    assert pixels.dtype == np.uint8
     return True
 
 
