@@ -11,6 +11,7 @@ COPY service/ service/
 RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".${EXTRA}"
 
 FROM python:${PYTHON}
+# It listens beyond loopback, so it starts only with NEUROTRIAGE_KEYS or NEUROTRIAGE_OPEN_TO_ALL=true.
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

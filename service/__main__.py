@@ -1,20 +1,34 @@
-"""`python -m service [--host H] [--port P]`: serve until told to stop."""
+"""`python -m service [--host H] [--port P]`: serve until told to stop; `python -m service keys …`: access keys."""
 
 import argparse
 import signal
 import sys
+from contextlib import suppress
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from service.app import create_app
+from service.keycommand import run as run_keys
 from service.logs import configure
+from service.server import DrainingServer
 from service.session import ProviderUnavailable
 from service.settings import read_settings
 
 
 def main() -> int:
+    """Serve, or see to the keys."""
+    if sys.argv[1:2] == ["keys"]:
+        return run_keys(sys.argv[2:])
+    return serve()
+
+
+def serve() -> int:
     """Read the settings, serve, and say in one line why not where that cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m service", description="Serve the models. All else: NEUROTRIAGE_…")
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description="Serve the models. All else: NEUROTRIAGE_…; python -m service keys --help: access keys",
+    )
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
@@ -26,16 +40,13 @@ def main() -> int:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has drained
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.drain_seconds,
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
     )
-    return 0
+    server = DrainingServer(config, app.state.intake, settings.drain_notice_seconds, settings.drain_seconds)
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
+        server.run()
+    return 0 if server.started else STARTUP_FAILURE
 
 
 if __name__ == "__main__":

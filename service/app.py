@@ -15,10 +15,14 @@ from service.contract.card import Card
 from service.cpus import usable_cpus
 from service.errors import ServiceError
 from service.explain_session import ExplainSession
+from service.headers import SafeHeaders
+from service.intake import Intake
 from service.logs import RequestLog
 from service.metrics import Metrics
+from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, models, problems
+from service.routes.access import key_file
 from service.routes.explain import explanation_router
 from service.routes.page import page_router
 from service.routes.predict import batch_router, prediction_router
@@ -32,8 +36,10 @@ DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI app; its lifespan opens the models and closes them again.
 
-    Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had.
+    Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had, and `ValueError`
+    where the service would be open to a network without anybody having said so.
     """
+    keys = key_file(settings)
     metrics = Metrics()
     repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
     catalogue = Catalogue(repository, settings, metrics)
@@ -51,25 +57,38 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
-    app.state.catalogue, app.state.metrics = catalogue, metrics
-    app.include_router(prediction_router(settings.max_body_bytes))
-    app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
-    app.include_router(explanation_router(settings.max_body_bytes))
-    app.include_router(models.router)
-    app.include_router(health.router)
-    app.include_router(docs.router)
-    app.include_router(page_router())
-    app.mount(docs.ASSETS, docs.assets())
+    app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
+    app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
+    app.state.intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+    metrics.held_bytes.set_function(lambda: app.state.intake.held_bytes)
+    include_routes(app, settings)
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, problems.answer_validation_error)  # type: ignore[arg-type]
     app.add_middleware(RequestLog, finished=metrics.count_request, answer_fault=problems.answer_fault)
+    app.add_middleware(SafeHeaders)
     return app
+
+
+def include_routes(app: FastAPI, settings: Settings) -> None:
+    """The routes that these settings offer."""
+    app.include_router(prediction_router(settings.max_body_bytes))
+    app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
+    app.include_router(explanation_router(settings.max_body_bytes))
+    app.include_router(models.router)
+    app.include_router(health.router)
+    app.include_router(page_router())
+    if settings.metrics:
+        app.include_router(health.metrics_router)
+    if settings.docs:
+        app.include_router(docs.router)
+        app.mount(docs.ASSETS, docs.assets())
 
 
 def session_opener(settings: Settings) -> OpenSession:

@@ -13,12 +13,17 @@ ServiceError                  500  a fault of ours
 │   ├── BlankImage            422  one grey level throughout
 │   ├── NotOffered            422  a target, method, layer or colour map that is not there
 │   └── SeveralOverlays       422  one PNG cannot show the maps of all classes
+├── Unauthorized              401  no key, or none that counts here
+├── Forbidden                 403  the key lacks the scope
+├── SlowBody                  408  the body did not come in time
 ├── BodyTooLarge              413  more bytes than the limit
 ├── NotAnImage                415  magic bytes of none of the accepted formats
 ├── UnknownModel              404  no such model or version here
 ├── NotExplainable            409  the bundle has no explain.onnx
+├── RateLimited               429  this client asks more often than it may
 ├── Unavailable               503  try again later, Retry-After says when
 │   ├── Overloaded            503  the queue is full
+│   ├── NoRoom                503  too many bytes are on their way already
 │   ├── NotReady              503  the model is loading, failed or is going away
 │   └── WorkerDied            503  the batch worker is gone
 ├── DeadlineExceeded          504  no answer in time
@@ -34,6 +39,9 @@ class ServiceError(Exception):
 
     status = 500
     title = "The service failed"
+    retry_after_seconds: int | None = None
+    leaves_body_unread = False
+    """Whether the connection cannot be used again, since the rest of the body is not waited for."""
 
     def __init__(self, detail: str = "", **extensions: object) -> None:
         super().__init__(detail or self.title)
@@ -46,8 +54,11 @@ class ServiceError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Response headers that belong to the problem."""
-        return {}
+        """Response headers that belong to the problem (RFC 9110 §10.2.3, §11.6.1)."""
+        seconds = self.extensions.get("retry_after_seconds", self.retry_after_seconds)
+        retry = {"Retry-After": str(seconds)} if seconds else {}
+        challenge = {"WWW-Authenticate": 'Bearer realm="neurotriage"'} if self.status == 401 else {}
+        return retry | challenge | ({"Connection": "close"} if self.leaves_body_unread else {})
 
 
 class BadInput(ServiceError):
@@ -124,16 +135,34 @@ class SeveralOverlays(BadInput):
     title = "One picture cannot show the maps of all classes"
 
 
+class Unauthorized(ServiceError):
+    """No key, or none that counts here."""
+
+    status = 401
+    title = "A key is needed"
+
+
+class Forbidden(ServiceError):
+    """The key lacks the scope."""
+
+    status = 403
+    title = "The key does not allow this"
+
+
+class SlowBody(ServiceError):
+    """The body did not come in time."""
+
+    status = 408
+    title = "The body came too slowly"
+    leaves_body_unread = True
+
+
 class BodyTooLarge(ServiceError):
     """More bytes than the limit."""
 
     status = 413
     title = "The body is too large"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The rest of the body is not read, so the connection cannot be used again."""
-        return {"Connection": "close"}
+    leaves_body_unread = True
 
 
 class NotAnImage(ServiceError):
@@ -157,6 +186,14 @@ class NotExplainable(ServiceError):
     title = "The model predicts but cannot explain"
 
 
+class RateLimited(ServiceError):
+    """This client asks more often than it may."""
+
+    status = 429
+    title = "Too many requests of this client"
+    retry_after_seconds = 1
+
+
 class Unavailable(ServiceError):
     """Try again later."""
 
@@ -164,16 +201,17 @@ class Unavailable(ServiceError):
     title = "The service cannot answer now"
     retry_after_seconds = 1
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """Retry-After, RFC 9110 §10.2.3."""
-        return {"Retry-After": str(self.retry_after_seconds)}
-
 
 class Overloaded(Unavailable):
     """The queue is full."""
 
     title = "The queue is full"
+
+
+class NoRoom(Unavailable):
+    """Too many bytes are on their way already."""
+
+    title = "Too many uploads at once"
 
 
 class NotReady(Unavailable):

@@ -81,6 +81,12 @@ class Explainer:
         """Finish what waits, then end the lane."""
         await self._batcher.stop()
 
+    def refuse_if_full(self) -> None:
+        """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
+        most = self._settings.explain_max_pictures
+        if self._admitted >= most:
+            raise Overloaded(f"{most} pictures are being explained already")
+
     async def explain(self, content: bytes, wish: Wish) -> Explained:
         """The answer to the picture in `content` and the maps wished for; raises a `ServiceError` that says why not."""
         check_wish(wish, self.card.class_names, self.offer)
@@ -131,9 +137,7 @@ class Explainer:
 
     @contextmanager
     def _permit(self) -> Iterator[None]:
-        most = self._settings.explain_max_pictures
-        if self._admitted >= most:
-            raise Overloaded(f"{most} pictures are being explained already")
+        self.refuse_if_full()
         self._admitted += 1
         try:
             yield

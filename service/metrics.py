@@ -34,6 +34,9 @@ class Metrics:
             "neurotriage_failures_total", "Predictions not given, by problem.", ("model", "version", "problem"),
             registry=self.registry,
         )  # fmt: skip
+        self.held_bytes = Gauge(
+            "neurotriage_held_bytes", "Bytes of bodies held for requests in flight.", registry=self.registry
+        )
         self.queue_depth = Gauge(
             "neurotriage_queue_depth", "Slices waiting.", ("model", "version"), registry=self.registry
         )

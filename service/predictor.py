@@ -96,6 +96,13 @@ class Predictor:
         """Finish what waits, then end the lanes."""
         await self._batcher.stop()
 
+    def refuse_if_full(self) -> None:
+        """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
+        if self._admitted >= self._permits:
+            error = Overloaded(f"{self._admitted} slices are being answered already")
+            self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
+            raise error
+
     async def predict(self, content: bytes) -> Prediction:
         """The answer to the picture in `content`; raises a `ServiceError` that says why there is none."""
         try:

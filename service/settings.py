@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "NEUROTRIAGE_"
@@ -66,22 +66,59 @@ class Settings(BaseSettings):
         200_000_000, description="Largest body of `/predict/batch`, held in memory."
     )
     max_batch_files: PositiveInt = Field(256, description="Most files of one `/predict/batch`.")
+    max_bytes_in_flight: PositiveInt = Field(
+        400_000_000,
+        description="Bytes of bodies held at once, over all requests. Large costs up to twice as much memory.",
+    )
+    body_idle_seconds: PositiveFloat = Field(
+        10.0, description="Longest silence within a body. Short cuts off bad networks; long lets callers hold memory."
+    )
+    body_seconds: PositiveFloat = Field(
+        120.0, description="Longest time for a whole body; it is also how long a trickle may hold memory."
+    )
     max_pixels: Annotated[int, Field(gt=0, le=PILLOW_BOMB_LIMIT)] = Field(
         25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 33 bytes."
     )
     min_side: PositiveInt = Field(32, description="Shortest side in pixels on which an answer may rest.")
     decode_threads: PositiveInt | None = Field(None, description="Pictures decoded at once. None: one a core.")
 
-    host: str = Field(
-        "127.0.0.1", description="Address to listen on. Beyond loopback, put a proxy with access control before."
+    keys: Path | None = Field(
+        None, description="File of access keys, made by `python -m service keys add`. None: no key is asked for."
     )
+    open_to_all: bool = Field(
+        False, description="`true` listens beyond loopback without keys, and answers whoever can reach the port."
+    )
+    metrics: bool = Field(True, description="Whether `/metrics` is there; it asks for no key.")
+    docs: bool = Field(True, description="Whether `/docs` and `/openapi.json` are there; they ask for no key.")
+
+    rate_per_minute: PositiveFloat | None = Field(
+        None, description="Pictures a minute a client, told by its key or else its address. None: as many as it likes."
+    )
+    rate_burst: PositiveInt = Field(
+        60, description="Pictures that a client may send at once before the rate counts; a larger batch is owed."
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with keys, or open to all.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
     drain_seconds: PositiveInt = Field(
         20, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
     )
+    drain_notice_seconds: NonNegativeFloat = Field(
+        0.0,
+        description="Time after SIGTERM in which `/readyz` already says no and the port is open; a probe's interval.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`info` writes a line a request; `warning` only what went wrong."
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Settings":
+        """A body that may be sent must have room, and a notice must end before the drain does."""
+        if max(self.max_body_bytes, self.max_batch_body_bytes) > self.max_bytes_in_flight:
+            raise ValueError("max_bytes_in_flight is smaller than the largest body")
+        if self.drain_notice_seconds >= self.drain_seconds:
+            raise ValueError("drain_notice_seconds must be less than drain_seconds")
+        return self
 
 
 def read_settings(**overrides: object) -> Settings:

@@ -11,6 +11,7 @@ from service.contract.card import Card, Explain
 from service.errors import SeveralOverlays
 from service.explainer import Explained
 from service.explanation import ALL, Explanation, Wish
+from service.routes.access import work
 from service.routes.predict import ONE_PICTURE, note, prediction_view, problems
 from service.routes.request import catalogue_of, read_picture, request_id_of, while_connected
 
@@ -44,7 +45,8 @@ def explanation_router(max_bytes: int) -> APIRouter:
 
     @router.post(
         "/explain",
-        responses={200: ANSWER, **problems(400, 404, 409, 413, 415, 422, 500, 503, 504)},
+        responses={200: ANSWER, **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)},
+        dependencies=work("explain"),
         openapi_extra=ONE_PICTURE,
     )
     async def explain(request: Request, query: Annotated[schemas.ExplainQuery, Query()]) -> Response:
@@ -52,9 +54,10 @@ def explanation_router(max_bytes: int) -> APIRouter:
 
         Send the picture as for `/predict`. With `Accept: image/png` the answer is the overlay alone.
         """
-        content = await read_picture(request, max_bytes)
         chosen = catalogue_of(request).explainer(query.model, query.version)
         note(request, chosen.card)
+        chosen.refuse_if_full()
+        content = await read_picture(request, max_bytes)
         wish, as_png = wish_of(query, chosen.offer), prefers_png(request.headers.get("accept", ""))
         if as_png and wish.target == ALL:
             raise SeveralOverlays("name one target, or accept application/json")

@@ -1,4 +1,4 @@
-"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything."""
+"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything, or asks for a key."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -7,14 +7,17 @@ from service.routes.request import catalogue_of
 from service.schemas import Liveness, ModelState, Readiness
 
 router = APIRouter(tags=["health"])
+metrics_router = APIRouter(tags=["health"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Liveness:
     """The process is up."""
     return Liveness()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
 async def readyz(request: Request, response: Response) -> Readiness:
     """Whether the service can predict now, and each model's part in it.
@@ -22,7 +25,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     A stopped explain lane is named in its model's `explain` and leaves the service ready: predictions do not need it.
     """
     catalogue = catalogue_of(request)
-    fault = catalogue.fault()
+    fault = request.app.state.intake.fault or catalogue.fault()
     response.status_code = 503 if fault else 200
     states = [
         ModelState(
@@ -38,7 +41,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     return Readiness(ready=fault is None, reason=fault, models=states)
 
 
-@router.get("/metrics", response_class=Response)
+@metrics_router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Request
 from service.catalogue import Catalogue
 from service.contract.card import MODEL_FILE
 from service.repository import Bundle
+from service.routes.access import needs
 from service.routes.predict import problems
 from service.routes.request import catalogue_of
 from service.schemas import Models, ModelView, PlanView, VersionDetail, VersionView
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix="/models", tags=["models"], dependencies=[needs()], responses=problems(401))
 
 
 @router.get("")

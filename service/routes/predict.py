@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from service import predictor, schemas
 from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
+from service.routes.access import charge_for, work
 from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
 
 ChosenModel = Annotated[schemas.ModelQuery, Query()]
@@ -42,13 +43,18 @@ def prediction_router(max_bytes: int) -> APIRouter:
 
     @router.post(
         "/predict",
-        responses={200: {"model": schemas.Prediction}, **problems(400, 404, 413, 415, 422, 500, 503, 504)},
+        responses={
+            200: {"model": schemas.Prediction},
+            **problems(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504),
+        },
+        dependencies=work("predict"),
         openapi_extra=ONE_PICTURE,
     )
     async def predict(request: Request, query: ChosenModel) -> Response:
         """Classify one slice: multipart field `file`, or the picture itself as the body."""
         chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
+        chosen.refuse_if_full()
         content = await read_picture(request, max_bytes)
         prediction = await while_connected(request, chosen.predict(content))
         request.state.noted["batch_size"] = prediction.batch_size
@@ -63,14 +69,17 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
 
     @router.post(
         "/predict/batch",
-        responses={200: {"model": schemas.BatchAnswer}, **problems(400, 404, 413, 422, 500, 503)},
+        responses={200: {"model": schemas.BatchAnswer}, **problems(400, 401, 403, 404, 408, 413, 422, 429, 500, 503)},
+        dependencies=work("predict"),
         openapi_extra=MANY_PICTURES,
     )
     async def predict_batch(request: Request, query: ChosenModel) -> Response:
         """Classify many slices: multipart field `files`; one entry a file, in the order sent."""
         chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
+        chosen.refuse_if_full()
         contents = await read_pictures(request, "files", max_bytes, most)
+        charge_for(request, len(contents))
         outcomes = await while_connected(request, chosen.predict_each(contents))
         request.state.noted["pictures"] = len(outcomes)
         views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]

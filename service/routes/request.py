@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.catalogue import Catalogue
 from service.errors import BodyTooLarge, BrokenForm, ClientGone, MissingFile, SeveralFiles
+from service.intake import Visit
 
 T = TypeVar("T")
 
@@ -75,20 +76,30 @@ async def _files(form: FormData, field: str) -> list[bytes]:
     files = [part for part in form.getlist(field) if isinstance(part, UploadFile)]
     if not files:
         raise MissingFile(f"the form has no file field {field!r}")
-    return [await part.read() for part in files]
+    return [await _content(part) for part in files]
+
+
+async def _content(part: UploadFile) -> bytes:
+    """The file's bytes, of which the form then keeps no second copy."""
+    content = await part.read()
+    await part.close()
+    return content
 
 
 async def limited_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body's chunks as they arrive; raises `BodyTooLarge` where more is declared, or comes, than is taken."""
+    """The body's chunks as they arrive; raises `BodyTooLarge` where more is declared, or comes, than is taken.
+
+    Raises `NoRoom` and `SlowBody` as its visit does.
+    """
     too_large = BodyTooLarge(f"at most {max_bytes} bytes are taken", limit_bytes=max_bytes)
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    length = request.headers.get("content-length", "0")
+    declared = int(length) if length.isdecimal() else 0
+    if declared > max_bytes:
         raise too_large
-    received = 0
+    visit: Visit = request.state.visit
     try:
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > max_bytes:
+        async for chunk in visit.receive(request.stream(), declared):
+            if visit.held_bytes > max_bytes:
                 raise too_large
             yield chunk
     except ClientDisconnect:

@@ -55,3 +55,13 @@ def test_values_without_sense_are_refused(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_limits_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROTRIAGE_MAX_BYTES_IN_FLIGHT", "1000")
+    with pytest.raises(ValidationError, match="max_bytes_in_flight"):
+        read_settings()
+    monkeypatch.delenv("NEUROTRIAGE_MAX_BYTES_IN_FLIGHT")
+    monkeypatch.setenv("NEUROTRIAGE_DRAIN_NOTICE_SECONDS", "20")
+    with pytest.raises(ValidationError, match="drain_notice_seconds"):
+        read_settings()

@@ -1,0 +1,100 @@
+"""Who may ask: the key that a request carries and what it allows, its client's rate, and whether there is room."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from service.errors import Forbidden, Unauthorized
+from service.intake import Intake
+from service.keys import KeyFile, Scope, read_keys
+from service.rates import Rates
+from service.settings import Settings
+
+HeaderKey = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
+BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+
+
+def key_file(settings: Settings) -> KeyFile | None:
+    """The keys that requests must carry; None where the service is open.
+
+    Raises `ValueError` where it would listen beyond loopback with no keys and nobody has said so in words, or where
+    the key file cannot be read.
+    """
+    if settings.keys is None:
+        if not (is_loopback(settings.host) or settings.open_to_all):
+            raise ValueError(
+                f"{settings.host} can be reached from other machines: set NEUROTRIAGE_KEYS to a key file "
+                "(python -m service keys add NAME makes one), or NEUROTRIAGE_OPEN_TO_ALL=true"
+            )
+        return None
+    try:
+        read_keys(settings.keys)
+    except OSError as error:
+        raise ValueError(f"the key file {settings.keys} cannot be read: {error.strerror}") from None
+    return KeyFile(settings.keys)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address; a name other than localhost may mean anything."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def needs(scope: Scope | None = None) -> Any:
+    """A route's dependency: a key with this scope, or any key; raises `Unauthorized` or `Forbidden`."""
+
+    async def check(request: Request, header: HeaderKey, bearer: BearerKey) -> None:
+        keys: KeyFile | None = request.app.state.keys
+        if keys is None:
+            return
+        sent = header or (bearer.credentials if bearer else None)
+        if not sent:
+            raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
+        key = keys.find(sent)
+        if key is None:
+            raise Unauthorized("this key does not count here")
+        request.state.noted["key"] = key.name
+        if scope and scope not in key.scopes:
+            raise Forbidden(f"it lacks the scope {scope!r}")
+
+    return Depends(check)
+
+
+def work(scope: Scope) -> list[Any]:
+    """The dependencies of a route that answers pictures: a key with this scope, then leave to enter."""
+    return [needs(scope), Depends(enter)]
+
+
+async def enter(request: Request) -> AsyncIterator[None]:
+    """Count the request's first picture and its visit; raises `RateLimited`, or `NotReady` while draining."""
+    rates: Rates | None = request.app.state.rates
+    intake: Intake = request.app.state.intake
+    if rates:
+        rates.admit(client_of(request))
+    with intake.visit() as visit:
+        request.state.visit = visit
+        yield
+
+
+def charge_for(request: Request, pictures: int) -> None:
+    """Count the pictures of a batch beyond its first."""
+    rates: Rates | None = request.app.state.rates
+    if rates:
+        rates.charge(client_of(request), pictures - 1)
+
+
+def client_of(request: Request) -> str:
+    """Whose rate it is: the key's by its name, else the address's; of IPv6 the /64 network, which one machine owns."""
+    if name := request.state.noted.get("key"):
+        return f"key {name}"
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host

@@ -1,0 +1,44 @@
+"""uvicorn, but that it says it is going before it closes its door."""
+
+import asyncio
+import math
+import socket
+import time
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from service.intake import Intake
+
+
+class DrainingServer(uvicorn.Server):
+    """At SIGTERM readiness turns off and new work is refused while the port stays open and work in flight ends.
+
+    The port closes once `notice_seconds` are over and no visit is left, or after `drain_seconds` at the latest.
+    """
+
+    def __init__(self, config: uvicorn.Config, intake: Intake, notice_seconds: float, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._intake = intake
+        self._notice_seconds = notice_seconds
+        self._drain_seconds = drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Runs between two bytecodes of whatever was going on, so it sets a flag and no more."""
+        self._intake.draining = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then let uvicorn close what is left in what is left of the time."""
+        self._intake.draining = True
+        structlog.get_logger().info("draining", visits=self._intake.visits)
+        started = time.monotonic()
+        while not self.force_exit and self._waits(time.monotonic() - started):  # noqa: ASYNC110 - uvicorn's flag is no event
+            await asyncio.sleep(0.05)
+        left = self._drain_seconds - (time.monotonic() - started)
+        self.config.timeout_graceful_shutdown = max(1, math.ceil(left))
+        await super().shutdown(sockets)
+
+    def _waits(self, elapsed: float) -> bool:
+        return elapsed < self._notice_seconds or (self._intake.visits > 0 and elapsed < self._drain_seconds)

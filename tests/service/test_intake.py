@@ -1,0 +1,96 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.errors import NoRoom, NotReady, SlowBody
+from service.intake import Intake, Visit
+from tests.loop import run
+
+
+async def body(*sizes: int, pause: float = 0.0) -> AsyncIterator[bytes]:
+    for size in sizes:
+        await asyncio.sleep(pause)
+        yield bytes(size)
+
+
+async def received(visit: Visit, chunks: AsyncIterator[bytes], declared: int = 0) -> int:
+    return sum([len(chunk) async for chunk in visit.receive(chunks, declared)])
+
+
+def test_bytes_count_until_their_visit_ends() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+        with intake.visit() as first:
+            assert await received(first, body(30, 30)) == 60
+            with intake.visit() as second, pytest.raises(NoRoom):
+                await received(second, body(30, 30))
+            assert (intake.held_bytes, intake.visits) == (60, 1)
+        assert (intake.held_bytes, intake.visits) == (0, 0)
+        with intake.visit() as third:
+            assert await received(third, body(100)) == 100
+
+    run(work)
+
+
+def test_an_announced_body_without_room_is_refused_before_it_is_read() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError
+        yield b""
+
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+        with intake.visit() as visit, pytest.raises(NoRoom):
+            await received(visit, never(), declared=101)
+
+    run(work)
+
+
+def test_announcing_much_and_sending_nothing_takes_no_room_from_others() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+        with intake.visit() as staller, intake.visit() as honest:
+            stalled = asyncio.create_task(received(staller, body(1, pause=4), declared=100))
+            await asyncio.sleep(0)
+            assert await received(honest, body(90), declared=90) == 90
+            stalled.cancel()
+
+    run(work)
+
+
+def test_a_silent_sender_and_a_trickle_are_both_cut_off() -> None:
+    async def work() -> None:
+        for intake, pause in ((Intake(100, 0.05, 5), 2.0), (Intake(100, 5, 0.2), 0.05)):
+            with intake.visit() as visit, pytest.raises(SlowBody):
+                await received(visit, body(*[1] * 50, pause=pause))
+            assert intake.held_bytes == 0
+
+    run(work)
+
+
+def test_a_visit_that_fails_gives_its_bytes_back() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+
+        async def broken() -> AsyncIterator[bytes]:
+            yield bytes(90)
+            raise ConnectionError
+
+        with pytest.raises(ConnectionError), intake.visit() as visit:
+            await received(visit, broken())
+        assert (intake.held_bytes, intake.visits) == (0, 0)
+
+    run(work)
+
+
+def test_while_draining_nothing_new_is_let_in_and_what_is_in_goes_on() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+        with intake.visit() as inside:
+            intake.draining = True
+            with pytest.raises(NotReady), intake.visit():
+                pass
+            assert await received(inside, body(50)) == 50
+        assert intake.fault
+
+    run(work)

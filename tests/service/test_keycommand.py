@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from service.keycommand import run
+from service.keys import KeyFile
+
+
+def test_a_key_is_added_printed_once_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    assert run(["add", "pacs", "--scopes", "predict", "admin", "--file", str(path)]) == 0
+    text = capsys.readouterr().out.strip()
+    key = KeyFile(path).find(text)
+    assert key
+    assert (key.name, sorted(key.scopes)) == ("pacs", ["admin", "predict"])
+    assert run(["list", "--file", str(path)]) == 0
+    listed = capsys.readouterr().out
+    assert listed.startswith("pacs\tadmin,predict\t")
+    assert text.partition(".")[2] not in listed
+    assert run(["revoke", "pacs", "--file", str(path)]) == 0
+    assert KeyFile(path).find(text) is None
+
+
+def test_the_settings_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROTRIAGE_KEYS", str(tmp_path / "keys.json"))
+    assert run(["add", "pacs"]) == 0
+    assert (tmp_path / "keys.json").exists()
+
+
+def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "keys.json")
+    run(["add", "pacs", "--file", path])
+    for arguments in (
+        ["add", "pacs", "--file", path],
+        ["add", "Jane Doe", "--file", path],
+        ["revoke", "ris", "--file", path],
+        ["list", "--file", path + "x"],
+        ["list"],
+    ):
+        assert run(arguments) == 2, arguments
+        assert capsys.readouterr().err.startswith("keys: ")
