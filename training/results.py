@@ -62,7 +62,8 @@ def name_of(folder: Path) -> str:
 def _classification(path: Path, _: Path) -> str:
     report = Report.model_validate_json(path.read_bytes())
     figures = table(["figure", "value"], ([name, _number(interval)] for name, interval in report.figures.items()))
-    return "\n\n".join((report.protocol, figures, tumor_table(report), bullets(map(str, report.bars))))
+    asked = [tumor_table(report)] if report.tumor_or_not else []
+    return "\n\n".join((report.protocol, bullets(report.notes), figures, *asked, bullets(map(str, report.bars))))
 
 
 def _explanations(path: Path, out: Path) -> str:
