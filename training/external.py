@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_curve
 
 from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
-from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
+from service.contract.probabilities import probabilities, tumor_probability
 from training.calibrate import read_temperature
 from training.config import read_recipe
 from training.data.folders import Found, rows_of_folders
@@ -21,8 +21,9 @@ from training.errors import DataError, made_by
 from training.export import read_graph
 from training.graph import Graph
 from training.intervals import RESAMPLES, Interval
+from training.measure import count
 from training.train import RECIPE, input_spec
-from training.tumor import THRESHOLD, has_both, tumor_intervals
+from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
 
 SEED = 0
 
@@ -66,8 +67,7 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     report = _report(found, asked, folder.resolve().name, probs, resamples)
     path = target / f"external-{report.folder}.json"
     path.write_text(report.model_dump_json(indent=2) + "\n")
-    shows = np.array([row.label != NO_TUMOR for row in found.rows])
-    draw_roc(shows, tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
+    draw_roc(shows_tumor(found.rows), tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
     return report
 
 
@@ -95,20 +95,20 @@ def draw_roc(shows: npt.NDArray[np.bool_], tumor: npt.NDArray[np.float64], repor
 
 
 def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64], resamples: int) -> External:
-    labels = sorted({row.label for row in found.rows})
+    slices, groups = count(found.rows)
     answers = probs.argmax(axis=1)
     return External(
         folder=name,
         graph_sha256=sha256_of(asked.graph),
-        slices={label: len(_of(found.rows, label)) for label in labels},
-        groups={label: len({found.rows[i].group for i in _of(found.rows, label)}) for label in labels},
+        slices=slices,
+        groups=groups,
         unreadable=len(found.unreadable),
         threshold=THRESHOLD,
         figures=tumor_intervals(found.rows, tumor_probability(probs, asked.class_names), SEED, resamples),
         class_names=asked.class_names,
         confusion={
             label: tuple(np.bincount(answers[_of(found.rows, label)], minlength=len(asked.class_names)).tolist())
-            for label in labels
+            for label in slices
         },
     )
 

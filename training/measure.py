@@ -109,10 +109,9 @@ def by_dataset(predictions: Predictions, seed: int, resamples: int) -> tuple[Tum
     names = np.array([row.dataset for row in rows])
     dealt = np.array([row.fold != NO_FOLD for row in rows])
     parts = {str(name): names == name for name in sorted(set(names))} | {ALL: dealt}
+    asked = {name: predictions.select(keep) for name, keep in parts.items()}
     return tuple(
-        _tumor_or_not(name, predictions.select(keep), seed, resamples)
-        for name, keep in parts.items()
-        if has_both(predictions.select(keep).slices.rows)
+        _tumor_or_not(name, chosen, seed, resamples) for name, chosen in asked.items() if has_both(chosen.slices.rows)
     )
 
 

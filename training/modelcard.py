@@ -1,17 +1,14 @@
 """The generated model card: a version's `README.md`, all of it from its card and report."""
 
-from collections.abc import Iterable
-
 from service.contract.card import Card
 from training.config import Recipe
 from training.confusion import CONFUSION
 from training.data.provenance import provenance
-from training.intervals import Interval
 from training.judge.page import ATTRIBUTION, PAGE
 from training.judge.report import ExplanationReport
 from training.judge.text import judgement
 from training.report import Report
-from training.tables import bullets, section, table
+from training.tables import bullets, listed, number, section, table
 from training.tumor import tumor_table
 
 MODEL_CARD = "README.md"
@@ -61,20 +58,20 @@ def _data(card: Card, report: Report) -> str:
     origins = [f"* **{name}**: {provenance(name).origin}; {provenance(name).licence}." for name in _datasets(card)]
     labels = sorted({label for counts in report.counts.values() for label in counts})
     lines = (
-        [split, _list(report.folds[split]), *(_cell(report, split, label) for label in labels)]
+        [split, listed(report.folds[split]), *(_cell(report, split, label) for label in labels)]
         for split in report.counts
     )
     return "\n".join(origins) + "\n\nSlices (groups of near-duplicates):\n\n" + table(["", "folds", *labels], lines)
 
 
 def _figures(report: Report) -> str:
-    overall = ([NAMES.get(name, name), _number(interval)] for name, interval in report.figures.items())
+    overall = ([NAMES.get(name, name), number(interval)] for name, interval in report.figures.items())
     classes = (
-        [f"`{name}`", _number(of.precision), _number(of.recall), _number(of.f1), str(of.support)]
+        [f"`{name}`", number(of.precision), number(of.recall), number(of.f1), str(of.support)]
         for name, of in report.per_class.items()
     )
     rivals = (
-        [name.replace("_", " "), _number(of.accuracy), _number(of.macro_f1), _number(of.auroc)]
+        [name.replace("_", " "), number(of.accuracy), number(of.macro_f1), number(of.auroc)]
         for name, of in report.baselines.items()
     )
     matrix = ([f"`{name}`", *map(str, row)] for name, row in zip(report.class_names, report.confusion, strict=True))
@@ -95,8 +92,8 @@ def _figures(report: Report) -> str:
 
 def _sources(report: Report) -> str:
     lines = (
-        [f"{of.dataset} `{of.label}`", f"{of.slices} ({of.groups})", of.question, _number(of.by_label),
-         _number(of.by_probability), _number(of.mean_tumor_probability)]
+        [f"{of.dataset} `{of.label}`", f"{of.slices} ({of.groups})", of.question, number(of.by_label),
+         number(of.by_probability), number(of.mean_tumor_probability)]
         for of in report.sources
     )  # fmt: skip
     head = ["source", "slices (groups)", "rate", "by label", "by tumour probability ≥ 0.5", "mean tumour probability"]
@@ -129,11 +126,3 @@ def _datasets(card: Card) -> list[str]:
 
 def _cell(report: Report, split: str, label: str) -> str:
     return f"{report.counts[split].get(label, 0)} ({report.groups[split].get(label, 0)})"
-
-
-def _list(folds: Iterable[int]) -> str:
-    return ", ".join(map(str, folds))
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"

@@ -9,12 +9,11 @@ import typer
 from rich.console import Console
 
 from service.contract.card import CARD_FILE, REPORT_FILE
-from training.intervals import Interval
 from training.judge.page import ATTRIBUTION, PAGE
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
 from training.report import Report
-from training.tables import bullets, table
+from training.tables import bullets, number, table
 from training.tumor import tumor_table
 
 RESULTS = Path("training/RESULTS.md")
@@ -61,7 +60,7 @@ def name_of(folder: Path) -> str:
 
 def _classification(path: Path, _: Path) -> str:
     report = Report.model_validate_json(path.read_bytes())
-    figures = table(["figure", "value"], ([name, _number(interval)] for name, interval in report.figures.items()))
+    figures = table(["figure", "value"], ([name, number(interval)] for name, interval in report.figures.items()))
     asked = [tumor_table(report)] if report.tumor_or_not else []
     return "\n\n".join((report.protocol, bullets(report.notes), figures, *asked, bullets(map(str, report.bars))))
 
@@ -72,10 +71,6 @@ def _explanations(path: Path, out: Path) -> str:
     if not (_is_bundle(path.parent) and page.exists()):
         return text
     return f"{text}\n\n![Examples drawn by lot]({os.path.relpath(page, out.parent)})\n\n{ATTRIBUTION}"
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from training.intervals import Interval
+
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Head and lines, one cell a string."""
@@ -17,3 +19,13 @@ def bullets(sentences: Iterable[str]) -> str:
 def section(title: str, text: str, level: int = 2) -> str:
     """A heading and what stands under it."""
     return f"{'#' * level} {title}\n\n{text}"
+
+
+def number(interval: Interval, digits: int = 4) -> str:
+    """A figure and its interval."""
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def listed(folds: Iterable[int]) -> str:
+    """Numbers, one after another."""
+    return ", ".join(map(str, folds))

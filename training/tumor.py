@@ -10,7 +10,7 @@ from service.contract.probabilities import NO_TUMOR
 from training.data.index import Row
 from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Report
-from training.tables import table
+from training.tables import number, table
 
 THRESHOLD = 0.5
 """Tumour probability from which a slice is called a tumour."""
@@ -28,7 +28,7 @@ def tumor_intervals(
     rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, resamples: int
 ) -> dict[str, Interval]:
     """Figures of tumour probabilities (N,) with their 95 % intervals; both kinds of slices must be there."""
-    shows = np.array([row.label != NO_TUMOR for row in rows])
+    shows = shows_tumor(rows)
 
     def figures(chosen: Chosen) -> dict[str, float]:
         ill, given = shows[chosen], tumor[chosen]
@@ -49,9 +49,14 @@ def tumor_intervals(
     return {name: bounded(each, fewest.get(name, sum(groups.values()))) for name, each in found.items()}
 
 
+def shows_tumor(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
+    """Which slices (N,) show a tumour of any type."""
+    return np.array([row.label != NO_TUMOR for row in rows])
+
+
 def has_both(rows: Sequence[Row]) -> bool:
     """Whether there are slices with a tumour and slices without."""
-    return len({row.label == NO_TUMOR for row in rows}) == 2
+    return len(set(shows_tumor(rows).tolist())) == 2
 
 
 def tumor_table(report: Report) -> str:
@@ -60,12 +65,8 @@ def tumor_table(report: Report) -> str:
         [
             of.dataset + (", left out" if of.left_out else ""),
             str(of.slices),
-            *map(_number, (of.figures[n] for n in SHOWN)),
+            *map(number, (of.figures[n] for n in SHOWN)),
         ]
         for of in report.tumor_or_not
     )
     return table(["source", "slices", *SHOWN.values()], lines)
-
-
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"

@@ -27,7 +27,7 @@ SIZES = ((360, 740), (1280, 800), (2560, 1440))
 def test_no_state_of_the_page_violates_axe_or_leaves_its_width(
     browser: Browser, server: Server, width: int, height: int, scheme: str
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]  # dark or light
     desk = Desk(page)
     desk.visit(server.url)
     page.evaluate(AXE)

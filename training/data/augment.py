@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import AugmentConfig
-from training.data.graft import Sample, graft
+from training.data.graft import Sample, graft, only
 
 PART = (0.45, 0.8)
 """Side of a cut, as a share of the slice's."""
@@ -52,9 +52,8 @@ def cut_label(sample: Sample, visible: Tensor, absent: int) -> Sample:
     Beside a tumour without bounds nobody can say either.
     """
     outlined = sample.known & ~sample.allowed[:, absent]
-    healthy = F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
     allowed = torch.where((outlined & (visible < KEPT))[:, None], True, sample.allowed)
-    allowed = torch.where((outlined & sample.bounded & (visible < GONE))[:, None], healthy, allowed)
+    allowed = torch.where((outlined & sample.bounded & (visible < GONE))[:, None], only(absent, sample), allowed)
     return sample._replace(allowed=allowed)
 
 

@@ -56,9 +56,13 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator)
     )
 
 
+def only(absent: int, sample: Sample) -> Tensor:
+    """The allowed classes (C,) of a slice without a tumour."""
+    return F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
+
+
 def _relabel(sample: Sample, donor: Sample, grey: Tensor, *, covered: Tensor, grafted: Tensor, absent: int) -> Sample:
-    healthy = F.one_hot(torch.tensor(absent), sample.allowed.shape[1]).bool()
-    allowed = torch.where(covered[:, None], healthy, sample.allowed)
+    allowed = torch.where(covered[:, None], only(absent, sample), sample.allowed)
     allowed = torch.where(grafted[:, None], donor.allowed, allowed)
     masks = torch.where(_each(grafted), donor.masks, sample.masks * ~_each(covered))
     return sample._replace(grey=grey, masks=masks, allowed=allowed)

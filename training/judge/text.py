@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from training.config import DataConfig
 from training.intervals import Interval
 from training.judge.report import ExplanationReport, MapFigures
-from training.tables import table
+from training.tables import listed, number, table
 
 HEAD = ["map", "pointing ↑", "energy inside ↑", "IoU ↑", "oracle IoU ↑", "deletion ↓", "insertion ↑", "shuffled ↓"]
 
@@ -13,15 +13,16 @@ HEAD = ["map", "pointing ↑", "energy inside ↑", "IoU ↑", "oracle IoU ↑",
 def protocol(data: DataConfig, curves: int, sanity: int) -> str:
     """One paragraph: what was measured on which slices, and what an interval is."""
     return (
-        f"Every outlined tumour of fold {_list(data.test_folds)}, the map of the class that the network answers, drawn "
-        "over the network's input as `/explain` draws it. Pointing: the map's peak lies inside the outline, tolerance "
-        "0. Energy: share of the map's sum inside. IoU: with the pixels from a threshold on, one threshold a kind of "
-        f"map, chosen on fold {_list(data.val_folds)}; oracle IoU takes each picture's own best threshold. Deletion "
+        f"Every outlined tumour of fold {listed(data.test_folds)}, the map of the class that the network answers, "
+        "drawn over the network's input as `/explain` draws it. Pointing: the map's peak lies inside the outline, "
+        "tolerance 0. Energy: share of the map's sum inside. IoU: with the pixels from a threshold on, one threshold a "
+        f"kind of map, chosen on fold {listed(data.val_folds)}; oracle IoU takes each picture's own best "
+        "threshold. Deletion "
         "and insertion: area under the class's probability while the map's highest pixels are blurred away, or put "
         f"back into the blurred slice, on {curves} tumours spread evenly over the list. Shuffled: mean rank "
         f"correlation with the map of the same network with all its weights shuffled, on {sanity} tumours (Adebayo et "
         "al. 2018). A map without evidence counts 0 for pointing, energy and IoU. The default has the highest mean of "
-        f"pointing, energy and IoU on fold {_list(data.val_folds)}. Intervals are 95 % percentile intervals of a "
+        f"pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile intervals of a "
         "bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines also taught "
         "networks whose recipe says so, of the training folds alone."
     )
@@ -52,23 +53,19 @@ def _lines(report: ExplanationReport) -> Iterable[list[str]]:
 
 def _figures(of: MapFigures) -> list[str]:
     measured = (of.pointing, of.energy, of.iou, of.oracle_iou, of.deletion, of.insertion)
-    shuffled = [_number(of.sanity["all"])] if "all" in of.sanity else [""]
-    return [*map(_number, measured), *shuffled]
+    shuffled = [_short(of.sanity["all"])] if "all" in of.sanity else [""]
+    return [*map(_short, measured), *shuffled]
 
 
 def _differences(report: ExplanationReport) -> Iterable[list[str]]:
     for prior, differences in report.differences.items():
-        yield [f"than the {prior}", *map(_number, differences.values())]
+        yield [f"than the {prior}", *map(_short, differences.values())]
 
 
 def _shown(report: ExplanationReport) -> Iterable[list[str]]:
     for name, of in report.shown.items():
-        yield [name, str(of.slices), *map(_number, (of.pointing, of.energy, of.iou, of.oracle_iou))]
+        yield [name, str(of.slices), *map(_short, (of.pointing, of.energy, of.iou, of.oracle_iou))]
 
 
-def _number(interval: Interval) -> str:
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def _list(folds: Iterable[int]) -> str:
-    return ", ".join(map(str, folds))
+def _short(interval: Interval) -> str:
+    return number(interval, digits=3)
