@@ -35,9 +35,13 @@ class ExplainSession(Session):
     """A session whose graph takes `target` (N,) beside the image and answers for `layer` too."""
 
     def __init__(self, path: Path, plan: Plan, layer: str, logits: str = "logits") -> None:
-        super().__init__(path, plan, logits)
         self.layer = layer
         self._names = [logits, f"activations:{layer}", f"gradients:{layer}"]
+        super().__init__(path, plan, logits)
+
+    def open(self) -> None:
+        """Open the graph, or open it anew."""
+        super().open()
         self._input = next(each for each in self._session.get_inputs() if each.name != "target")
 
     def run(self, slices: Sequence[Slice]) -> Logits:
@@ -50,7 +54,7 @@ class ExplainSession(Session):
         batch = self._padded([question.pixels for question in questions])
         targets = np.full(len(batch), PREDICTED, np.int64)
         targets[: len(questions)] = [question.target for question in questions]
-        outputs = self._session.run(self._names, {self._input.name: batch, "target": targets})
+        outputs = self._compute(self._names, {self._input.name: batch, "target": targets})
         return [Gradients(*(output[place] for output in outputs)) for place in range(len(questions))]
 
     def warm_up(self, height: int, width: int, classes: int) -> None:

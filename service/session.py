@@ -2,10 +2,11 @@
 
 import ctypes
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,14 @@ CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",  # the arena never shrinks, so it should not double either
     "use_tf32": "0",  # golden answers come from float32
 }
+
+
+OUT_OF_MEMORY = re.compile("(?i)Failed to allocate memory|out of memory|smaller than requested|ALLOC_FAILED|bad_alloc")
+"""How ONNX Runtime, cuDNN and cuBLAS put it: there is no class of its own for that (microsoft/onnxruntime#16307)."""
+
+
+class OutOfMemory(RuntimeError):
+    """A run needed more memory than there was, which may have left the session without any."""
 
 
 class ProviderUnavailable(RuntimeError):
@@ -59,27 +68,48 @@ def make_plan(
 class Session:
     """One graph on one execution provider, run by several threads at once if they like.
 
-    Raises `ProviderUnavailable` where ONNX Runtime silently took another provider than the plan's.
+    It lives in memory alone: what becomes of its files afterwards does not concern it. Raises `ProviderUnavailable`
+    where ONNX Runtime silently took another provider than the plan's.
     """
 
     def __init__(self, path: Path, plan: Plan, logits: str = "logits") -> None:
+        self.plan = plan
+        self._path = path
+        self._logits = logits
+        self.open()
+
+    def open(self) -> None:
+        """Open the graph, or open it anew; the old one's memory is free once no run holds it."""
+        self.close()
+        plan = self.plan
         options = ort.SessionOptions()
         options.intra_op_num_threads = plan.threads_per_lane
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
         options.log_severity_level = 3
         wanted = [CPU] if plan.provider == CPU else [(plan.provider, CUDA_OPTIONS), CPU]
-        self._session = ort.InferenceSession(path, options, providers=wanted)
+        graph = self._path.read_bytes()
+        beside = weights_beside(self._path, graph)
+        sizes = [len(content) for content in beside.values()]
+        options.add_external_initializers_from_files_in_memory(list(beside), list(beside.values()), sizes)
+        self._session = ort.InferenceSession(graph, options, providers=wanted)
         self._input = self._session.get_inputs()[0]
-        self._logits = logits
-        self.plan = plan
         self.provider: str = self._session.get_providers()[0]
         if self.provider != plan.provider:
             raise ProviderUnavailable(f"{plan.provider} was asked for, ONNX Runtime gave {self.provider}")
 
+    def close(self) -> None:
+        """Let go of the graph; nothing can be run before it is opened again."""
+        self._session: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a graph to run."""
+        return self._session is not None
+
     def run(self, slices: Sequence[Slice]) -> Logits:
         """Logits (N, classes), N at most the largest bucket; the batch is padded with black to the next bucket."""
-        (logits,) = self._session.run([self._logits], {self._input.name: self._padded(slices)})
+        (logits,) = self._compute([self._logits], {self._input.name: self._padded(slices)})
         return np.asarray(logits[: len(slices)])
 
     def warm_up(self, height: int, width: int, classes: int) -> None:
@@ -98,11 +128,30 @@ class Session:
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
 
+    def _compute(self, names: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
+        """The graph's outputs; raises `OutOfMemory`, or whatever else ONNX Runtime raises."""
+        try:
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(names, inputs)
+        except Exception as error:
+            if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemory from error
+            raise
+        return outputs
+
     def _padded(self, slices: Sequence[Slice]) -> npt.NDArray[np.uint8]:
         size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
         batch = np.zeros((size, *slices[0].shape), np.uint8)
         np.stack(slices, out=batch[: len(slices)])
         return batch
+
+
+def weights_beside(path: Path, graph: bytes) -> dict[str, bytes]:
+    """The files that a graph names as holding weights of its own (ONNX external data), read once and whole.
+
+    ONNX Runtime itself maps them: one overwritten in place would change the answers, one cut short end the process.
+    """
+    names = [each.name for each in path.parent.iterdir() if each != path and each.suffix in (".onnx", ".bin", ".data")]
+    return {name: (path.parent / name).read_bytes() for name in names if name.encode() in graph}
 
 
 def choose_provider(wanted: Literal["auto", "cuda", "cpu"]) -> str:

@@ -40,6 +40,36 @@ def write_model(path: Path, classes: int = len(CLASSES), size: int = SIZE, seed:
     return weights
 
 
+def write_hungry_model(path: Path) -> None:
+    """As `write_model`, but a run takes 2⁴⁸ bytes, which no machine has, for each unit of greed beyond the first.
+
+    A slice's greed is its first pixel less 253, or none.
+    """
+    write_model(path)
+    model = onnx.load(path)
+    nodes = [
+        helper.make_node("Slice", ["grey", "from", "to", "axes"], ["corners"]),
+        helper.make_node("Sub", ["corners", "modest"], ["above"]),
+        helper.make_node("Relu", ["above"], ["greed"]),
+        helper.make_node("ReduceSum", ["greed"], ["all_greed"], keepdims=0),
+        helper.make_node("Sub", ["all_greed", "one"], ["beyond"]),
+        helper.make_node("Relu", ["beyond"], ["excess"]),
+        helper.make_node("Mul", ["excess", "bites"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["count"], to=TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["count", "first"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["hoard"]),
+        helper.make_node("ReduceSum", ["hoard"], ["nothing"], keepdims=0),
+        helper.make_node("Add", ["modest_logits", "nothing"], ["logits"]),
+    ]
+    constants = {"from": [0, 0], "to": [1, 1], "axes": [1, 2], "first": [0]}
+    numbers = {"modest": 253.0, "one": 1.0, "bites": 2.0**46}
+    model.graph.node[-1].output[0] = "modest_logits"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(each), name) for name, each in constants.items())
+    model.graph.initializer.extend(numpy_helper.from_array(np.float32(each), name) for name, each in numbers.items())
+    onnx.save(model, path)
+
+
 def write_bundle(root: Path, name: str = NAME, version: int = 1, seed: int = 0, **changes: Any) -> Path:
     """A bundle that serves; `changes` replace fields of its card."""
     folder = root / name / str(version)

@@ -1,7 +1,9 @@
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from service.session import CPU, CUDA, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
@@ -56,6 +58,31 @@ def test_threads_that_share_a_session_get_their_own_answers(model: Path) -> None
 
 def test_the_provider_reported_is_the_one_that_runs(model: Path) -> None:
     assert Session(model, make_plan(CPU, 1)).provider == CPU
+
+
+def test_what_becomes_of_its_files_does_not_concern_an_open_session(tmp_path: Path) -> None:
+    write_model(tmp_path / "inline.onnx")
+    inline = onnx.load(tmp_path / "inline.onnx")
+    onnx.save(inline, tmp_path / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    session = Session(tmp_path / "model.onnx", make_plan(CPU, 1))
+    before = session.run(slices(3))
+    weights = tmp_path / "weights.bin"
+    with weights.open("r+b") as file:
+        file.write(bytes(weights.stat().st_size))
+    assert np.array_equal(session.run(slices(3)), before)
+    os.truncate(weights, 1)
+    (tmp_path / "model.onnx").unlink()
+    assert np.array_equal(session.run(slices(3)), before)
+
+
+def test_opened_anew_it_answers_as_before_and_closed_it_says_so(model: Path) -> None:
+    session = Session(model, make_plan(CPU, 1))
+    before = session.run(slices(3))
+    session.close()
+    assert not session.is_open
+    session.open()
+    assert session.is_open
+    assert np.array_equal(session.run(slices(3)), before)
 
 
 def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
