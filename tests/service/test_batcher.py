@@ -1,5 +1,6 @@
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -179,7 +180,7 @@ def test_too_few_results_fail_the_batch_rather_than_shift_the_answers() -> None:
     run(work)
 
 
-def test_a_dead_lane_is_noticed_and_nobody_waits_for_it() -> None:
+def test_a_dead_lane_fails_its_own_callers_and_the_next_ones_are_answered() -> None:
     async def work() -> None:
         gate = Gate()
         async with started(gate, max_batch_size=1) as batcher:
@@ -187,11 +188,92 @@ def test_a_dead_lane_is_noticed_and_nobody_waits_for_it() -> None:
             await entered(gate)
             assert batcher.alive
             next(task for task in asyncio.all_tasks() if task.get_name() == "lane-0").cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            assert [type(outcome) for outcome in outcomes] == [WorkerDied, WorkerDied]
-            assert not batcher.alive
-            with pytest.raises(WorkerDied):
-                await batcher.submit(3, LONG)
+            await entered(gate)
+            gate.open()
+            dead, answered = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(dead, WorkerDied)
+            assert isinstance(answered, Answer)
+            assert answered.result == 4
+            assert batcher.alive
+
+    run(work)
+
+
+def test_stat_goes_first_and_shares_its_batch_with_routine() -> None:
+    async def work() -> None:
+        gate = Gate()
+        async with started(gate, max_batch_size=3) as batcher:
+            running = submit(batcher, 0)
+            await entered(gate)
+            routine = submit(batcher, 1, 2, 3)
+            await asyncio.sleep(0)
+            stat = [asyncio.create_task(batcher.submit(each, LONG, "stat")) for each in (8, 9)]
+            await asyncio.sleep(0)
+            gate.open()
+            answers = await asyncio.gather(*running, *routine, *stat)
+        assert gate.batches == [[0], [8, 9, 1], [2, 3]]
+        assert [answer.result for answer in answers] == [0, 2, 4, 6, 16, 18]
+
+    run(work)
+
+
+def test_a_queue_full_of_routine_still_takes_stat() -> None:
+    async def work() -> None:
+        gate = Gate()
+        async with started(gate, max_batch_size=1, max_queue_size=8) as batcher:
+            running = submit(batcher, 0)
+            await entered(gate)
+            waiting = submit(batcher, *range(1, 8))
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded):
+                await batcher.submit(8, LONG)
+            stat = asyncio.create_task(batcher.submit(9, LONG, "stat"))
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded):
+                await batcher.submit(10, LONG, "stat")
+            gate.open()
+            await asyncio.gather(*running, *waiting, stat)
+
+    run(work)
+
+
+def test_what_was_not_computed_is_told_by_its_reason() -> None:
+    async def work() -> None:
+        gate, skipped = Gate(), list[str]()
+        async with started(gate, max_batch_size=1, skipped=skipped.append) as batcher:
+            running = submit(batcher, 0)
+            await entered(gate)
+            with pytest.raises(DeadlineExceeded):
+                await batcher.submit(1, 0.02)
+            (leaving,) = submit(batcher, 2)
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+            gate.open()
+            await asyncio.gather(*running)
+        assert skipped == ["late", "gone"]
+        assert gate.batches == [[0]]
+
+    run(work)
+
+
+def test_a_deadline_that_passes_while_the_loop_is_busy_is_kept_all_the_same() -> None:
+    async def work() -> None:
+        gate, skipped = Gate(), list[str]()
+        async with started(gate, max_batch_size=1, skipped=skipped.append) as batcher:
+            running = submit(batcher, 0)
+            await entered(gate)
+            late = asyncio.create_task(batcher.submit(1, 0.05))
+            await asyncio.sleep(0)
+            gate.open()
+            end = time.perf_counter() + 0.1
+            while time.perf_counter() < end:  # the loop cannot look at the clock meanwhile
+                pass
+            with pytest.raises(DeadlineExceeded):
+                await late
+            await asyncio.gather(*running)
+        assert gate.batches == [[0]]
+        assert skipped == ["late"]
 
     run(work)
 
