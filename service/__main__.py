@@ -34,19 +34,23 @@ def serve() -> int:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         settings = read_settings(**given)
-        configure(settings.log_level)
+        lines = configure(settings.log_level)
         app = create_app(settings)
+        app.state.metrics.lost_log_lines.set_function(lambda: lines.lost)
     except (ValueError, ProviderUnavailable) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has drained
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
     )
     server = DrainingServer(config, app.state.intake, settings.drain_notice_seconds, settings.drain_seconds)
-    with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
-        server.run()
-    return 0 if server.started else STARTUP_FAILURE
+    try:
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
+            server.run()
+    finally:
+        lines.close()
+    return server.status if server.started else STARTUP_FAILURE
 
 
 if __name__ == "__main__":

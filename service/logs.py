@@ -1,12 +1,13 @@
 """One JSON line a request: ids, model, status, milliseconds; never a file name, a pixel or anything of a patient."""
 
 import logging
+import os
 import re
 import sys
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,8 +22,42 @@ Finished = Callable[[str, int, float], None]
 """Called with route, status and seconds when a request is over."""
 
 
-def configure(level: str) -> None:
+class Lines:
+    """A stream of lines in which one that cannot be written (a full disk, a closed pipe) is lost, and counted.
+
+    What was answered stays answered: a log that is full must not fail requests, nor the end of the process.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+
+    def write(self, text: str) -> int:
+        """Write, if that is possible."""
+        try:
+            self._stream.write(text)
+        except OSError:
+            self.lost += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Give up what is still unwritten: Python would try again at the end, and exit with 120."""
+        try:
+            self._stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def configure(level: str) -> Lines:
     """Make structlog, and the standard library's loggers with it, write JSON lines to standard output."""
+    output = Lines(sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -31,10 +66,10 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
-    lines = logging.StreamHandler(sys.stdout)
+    lines = logging.StreamHandler(output)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
@@ -48,6 +83,7 @@ def configure(level: str) -> None:
     logging.captureWarnings(capture=True)
     for name in ("PIL", "py.warnings"):  # what Pillow says of a client's bytes is the answer's business, not the log's
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    return output
 
 
 class RequestLog:

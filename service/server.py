@@ -11,11 +11,15 @@ import uvicorn
 
 from service.intake import Intake
 
+CUT_OFF = 1
+"""Exit status where requests were still in flight when the time to drain was over."""
+
 
 class DrainingServer(uvicorn.Server):
     """At SIGTERM readiness turns off and new work is refused while the port stays open and work in flight ends.
 
-    The port closes once `notice_seconds` are over and no visit is left, or after `drain_seconds` at the latest.
+    The port closes once `notice_seconds` are over and no visit is left, or after `drain_seconds` at the latest; then
+    the exit `status` is not 0.
     """
 
     def __init__(self, config: uvicorn.Config, intake: Intake, notice_seconds: float, drain_seconds: float) -> None:
@@ -23,6 +27,7 @@ class DrainingServer(uvicorn.Server):
         self._intake = intake
         self._notice_seconds = notice_seconds
         self._drain_seconds = drain_seconds
+        self.status = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Runs between two bytecodes of whatever was going on, so it sets a flag and no more."""
@@ -36,6 +41,9 @@ class DrainingServer(uvicorn.Server):
         started = time.monotonic()
         while not self.force_exit and self._waits(time.monotonic() - started):  # noqa: ASYNC110 - uvicorn's flag is no event
             await asyncio.sleep(0.05)
+        if self._intake.visits:
+            self.status = CUT_OFF
+            structlog.get_logger().error("drain-ran-out", visits=self._intake.visits)
         left = self._drain_seconds - (time.monotonic() - started)
         self.config.timeout_graceful_shutdown = max(1, math.ceil(left))
         await super().shutdown(sockets)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 import pytest
@@ -50,17 +50,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def start(folder: Path, models: Path, port: int | None = None, **settings: str) -> Server:
-    """Start a server in `folder` and wait until it is ready."""
+def start(folder: Path, models: Path, port: int | None = None, log: IO[bytes] | None = None, **settings: str) -> Server:
+    """Start a server in `folder` and wait until it is ready; what it writes goes to `server.log`, or else to `log`."""
     port = port or free_port()
     output = folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEUROTRIAGE_")}
     environment |= {"PYTHONPATH": str(ROOT), "NEUROTRIAGE_MODELS": str(models), "NEUROTRIAGE_PROVIDER": "cpu"}
     environment |= {f"NEUROTRIAGE_{name.upper()}": value for name, value in settings.items()}
-    with output.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
-        )
+    command = [sys.executable, "-m", "service", "--port", str(port)]
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log or file, stderr=log or file)
     server = Server(process, port, output)
     wait_until_ready(server)
     return server

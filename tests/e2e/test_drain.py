@@ -16,10 +16,11 @@ from tests.loop import run
 from tests.pictures import png
 
 
-def begin(server: Server, content: bytes, share: float = 0.5) -> socket.socket:
+def begin(server: Server, content: bytes, share: float = 0.5, **headers: str) -> socket.socket:
     """A connection that has sent a request up to the first half, or another share, of its body."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}Content-Length: {len(content)}\r\n\r\n"
     connection.sendall(head.encode() + content[: int(share * len(content))])
     return connection
 
@@ -54,7 +55,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def launch(**settings: str) -> Server:
-        servers.append(start(tmp_path, tmp_path / "models", None, **settings))
+        servers.append(start(tmp_path, tmp_path / "models", None, None, **settings))
         return servers[-1]
 
     yield launch
@@ -100,6 +101,33 @@ def test_sigterm_under_load_loses_nothing(launch: Callable[..., Server]) -> None
     assert sorted(set(seen)) == [200, 503]
     assert seen.count(503) == 8
     assert server.process.wait(20) == 0
+
+
+def test_where_the_time_to_drain_runs_out_the_exit_status_and_the_log_say_so(launch: Callable[..., Server]) -> None:
+    server, content = launch(drain_seconds="1"), png(1)
+    connection = begin(server, content)
+    wait_until(lambda: held_bytes(server) == len(content) // 2)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 1
+    connection.close()
+    (line,) = [line for line in server.lines() if line["event"] == "drain-ran-out"]
+    assert line["visits"] == 1
+
+
+def test_a_disk_that_is_full_costs_the_log_and_no_answer(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "models")
+    with Path("/dev/full").open("wb") as full:
+        server = start(tmp_path, tmp_path / "models", log=full)
+    try:
+        contents = [png(seed) for seed in range(20)]
+        with httpx2.Client(base_url=server.url) as client:
+            assert [client.post("/predict", content=each).status_code for each in contents] == [200] * 20
+            metrics = client.get("/metrics").text
+        assert float(metrics.partition("\nneurotriage_lost_log_lines ")[2].partition("\n")[0]) >= 20
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        assert server.stop() == 0
+    finally:
+        server.process.kill()
 
 
 def test_a_sender_that_stalls_is_told_so_and_gives_its_memory_back(launch: Callable[..., Server]) -> None:

@@ -1,11 +1,12 @@
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
-from service.logs import accepted_id, configure
+from service.logs import Lines, accepted_id, configure
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +43,13 @@ def test_lines_are_json_and_exceptions_come_without_local_variables(capsys: pyte
     assert (ours["event"], ours["request_id"], ours["exception"][0]["exc_type"]) == ("unhandled", "r1", "RuntimeError")
     assert pixels not in json.dumps(ours)
     assert (theirs["event"], theirs["level"]) == ("from the library", "warning")
+
+
+def test_a_line_that_cannot_be_written_is_counted_and_raises_nothing() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        lines = Lines(full)
+        for _ in range(10_000):
+            lines.write("a line\n")
+            lines.flush()
+        assert lines.lost >= 10_000
+        lines.close()
