@@ -21,7 +21,7 @@ from service.logs import RequestLog
 from service.metrics import Metrics
 from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
-from service.routes import docs, health, models, problems
+from service.routes import docs, health, loading, models, problems
 from service.routes.access import key_file
 from service.routes.explain import explanation_router
 from service.routes.page import page_router
@@ -42,7 +42,8 @@ def create_app(settings: Settings) -> FastAPI:
     keys = key_file(settings)
     metrics = Metrics()
     repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
-    catalogue = Catalogue(repository, settings, metrics)
+    intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+    catalogue = Catalogue(repository, settings, metrics, intake.all_left)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,8 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
     app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
-    app.state.intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
-    metrics.held_bytes.set_function(lambda: app.state.intake.held_bytes)
+    app.state.intake = intake
+    metrics.held_bytes.set_function(lambda: intake.held_bytes)
     include_routes(app, settings)
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
@@ -82,6 +83,7 @@ def include_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(batch_router(settings.max_batch_body_bytes, settings.max_batch_files))
     app.include_router(explanation_router(settings.max_body_bytes))
     app.include_router(models.router)
+    app.include_router(loading.router)
     app.include_router(health.router)
     app.include_router(page_router())
     if settings.metrics:

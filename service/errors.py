@@ -20,6 +20,7 @@ ServiceError                  500  a fault of ours
 ├── NotAnImage                415  magic bytes of none of the accepted formats
 ├── UnknownModel              404  no such model or version here
 ├── NotExplainable            409  the bundle has no explain.onnx
+├── LoadFailed                409  what lies in the repository cannot serve; what served goes on
 ├── RateLimited               429  this client asks more often than it may
 ├── Unavailable               503  try again later, Retry-After says when
 │   ├── Overloaded            503  the queue is full
@@ -31,34 +32,7 @@ ServiceError                  500  a fault of ours
 └── InferenceFailed           500  the session raised, or answered with no numbers
 """
 
-import re
-
-
-class ServiceError(Exception):
-    """Root of the tree; `str(error)` is the sentence that the caller reads, so it holds no path and no trace."""
-
-    status = 500
-    title = "The service failed"
-    retry_after_seconds: int | None = None
-    leaves_body_unread = False
-    """Whether the connection cannot be used again, since the rest of the body is not waited for."""
-
-    def __init__(self, detail: str = "", **extensions: object) -> None:
-        super().__init__(detail or self.title)
-        self.extensions = extensions
-
-    @property
-    def slug(self) -> str:
-        """The class name as the problem's name: `ImageTooLarge` → `image-too-large`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Response headers that belong to the problem (RFC 9110 §10.2.3, §11.6.1)."""
-        seconds = self.extensions.get("retry_after_seconds", self.retry_after_seconds)
-        retry = {"Retry-After": str(seconds)} if seconds else {}
-        challenge = {"WWW-Authenticate": 'Bearer realm="neurotriage"'} if self.status == 401 else {}
-        return retry | challenge | ({"Connection": "close"} if self.leaves_body_unread else {})
+from service.problem import ServiceError as ServiceError  # noqa: PLC0414 - the tree is imported from here
 
 
 class BadInput(ServiceError):
@@ -184,6 +158,13 @@ class NotExplainable(ServiceError):
 
     status = 409
     title = "The model predicts but cannot explain"
+
+
+class LoadFailed(ServiceError):
+    """What lies in the repository cannot serve; what served before goes on."""
+
+    status = 409
+    title = "The version cannot be loaded"
 
 
 class RateLimited(ServiceError):

@@ -16,8 +16,10 @@ from service.cpus import give_way
 from service.errors import DeadlineExceeded, InferenceFailed, Overloaded
 from service.explain_session import PREDICTED, ExplainSession, Gradients, Question, explain_each
 from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
+from service.memory import halved_at_need
 from service.metrics import Metrics
 from service.predictor import Prediction, Timing, prediction_of
+from service.priorities import ROUTINE, Priority, Urgency, places_for
 from service.settings import Settings
 
 P = ParamSpec("P")
@@ -47,23 +49,30 @@ class Explainer:
         threads: Executor,
         settings: Settings,
         metrics: Metrics,
+        stat_threads: Executor | None = None,
+        renew: Callable[[], None] = lambda: None,
     ) -> None:
         plan = next(iter(sessions.values())).plan
         self.card = card
         self.offer = offer
-        self._threads = threads
+        self._threads = {"routine": threads, "stat": stat_threads or threads}
         self._settings = settings
         self._metrics = metrics
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
         self._together = plan.max_batch_size
         self._batcher: Batcher[Question, Gradients] = Batcher(
-            partial(explain_each, sessions),
+            halved_at_need(partial(explain_each, sessions)),
             lanes=plan.lanes,
             max_batch_size=self._together,
-            max_queue_size=settings.explain_max_pictures * self._together,
+            max_queue_size=2 * settings.explain_max_pictures * self._together,  # so that permits alone refuse
             name="explain-lane",
             begin=give_way,
+            routine_ageing_ms=settings.routine_ageing_ms,
+            stuck_seconds=settings.stuck_seconds,
+            max_stuck_runs=settings.max_stuck_runs,
+            renew=renew,
+            **metrics.counters("explain", self._labels),
         )
         metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.explain_ready.labels(**self._labels).set_function(lambda: float(self.ready))
@@ -81,37 +90,40 @@ class Explainer:
         """Finish what waits, then end the lane."""
         await self._batcher.stop()
 
-    def refuse_if_full(self) -> None:
+    def refuse_if_full(self, priority: Priority = "routine") -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
-        most = self._settings.explain_max_pictures
+        most = places_for(priority, self._settings.explain_max_pictures)
         if self._admitted >= most:
             raise Overloaded(f"{most} pictures are being explained already")
 
-    async def explain(self, content: bytes, wish: Wish) -> Explained:
+    async def explain(self, content: bytes, wish: Wish, urgency: Urgency = ROUTINE) -> Explained:
         """The answer to the picture in `content` and the maps wished for; raises a `ServiceError` that says why not."""
         check_wish(wish, self.card.class_names, self.offer)
-        deadline = self._settings.deadline_ms / 1000
+        started = time.perf_counter()
+        deadline = min(self._settings.deadline_ms / 1000, urgency.ends - started)
         try:
-            with self._permit():
+            with self._permit(urgency.priority):
                 async with asyncio.timeout(deadline):
-                    explained = await self._explain(content, wish, deadline)
+                    explained = await self._explain(content, wish, urgency._replace(ends=started + deadline))
         except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {self._settings.deadline_ms:.0f} ms") from None
+            raise DeadlineExceeded(f"no answer within {max(0, deadline * 1000):.0f} ms") from None
         seconds = self._metrics.explain_seconds.labels(**self._labels, method=wish.method)
         seconds.observe(explained.prediction.timing.total)
         return explained
 
-    async def _explain(self, content: bytes, wish: Wish, deadline: float) -> Explained:
+    async def _explain(self, content: bytes, wish: Wish, urgency: Urgency) -> Explained:
         started = time.perf_counter()
-        seen = await self._in_thread(self._see, content)
+        threads = self._threads[urgency.priority]
+        seen = await in_thread(threads, self._see, content)
         decoded = time.perf_counter()
         targets = wish.targets(self.card.class_names)
-        answers = await self._ask([Question(seen.pixels, target, wish.layer) for target in targets], deadline)
+        questions = [Question(seen.pixels, target, wish.layer) for target in targets]
+        answers = await self._ask(questions, urgency)
         try:
             probs = probabilities(answers[0].result.logits, self.card.temperature)
             names = [self.card.class_names[probs.argmax() if target == PREDICTED else target] for target in targets]
             drawn = [
-                await self._in_thread(draw, seen, answer.result, name, wish)
+                await in_thread(threads, draw, seen, answer.result, name, wish)
                 for answer, name in zip(answers, names, strict=True)
             ]
         except ValueError as error:
@@ -120,26 +132,29 @@ class Explainer:
         timing = Timing(decoded - started, queue, run, time.perf_counter() - started)
         return Explained(prediction_of(probs, self.card.class_names, answers[0].batch_size, timing), drawn)
 
-    async def _ask(self, questions: Sequence[Question], deadline: float) -> list[Answer[Gradients]]:
+    async def _ask(self, questions: Sequence[Question], urgency: Urgency) -> list[Answer[Gradients]]:
         """An answer a question, in order; never more of one picture in the queue than a batch."""
         answers: list[Answer[Gradients]] = []
         for start in range(0, len(questions), self._together):
             together = questions[start : start + self._together]
-            answers += await asyncio.gather(*(self._batcher.submit(question, deadline) for question in together))
+            left = urgency.ends - time.perf_counter()
+            answers += await asyncio.gather(*(self._batcher.submit(each, left, urgency.priority) for each in together))
         return answers
 
     def _see(self, content: bytes) -> Seen:
         limit = min(self._settings.max_pixels, self._settings.explain_max_pixels)
         return see(content, self.card.input, limit, self._settings.min_side)
 
-    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
-
     @contextmanager
-    def _permit(self) -> Iterator[None]:
-        self.refuse_if_full()
+    def _permit(self, priority: Priority) -> Iterator[None]:
+        self.refuse_if_full(priority)
         self._admitted += 1
         try:
             yield
         finally:
             self._admitted -= 1
+
+
+async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of `work`, done in one of the threads."""
+    return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))

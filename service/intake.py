@@ -19,8 +19,13 @@ class Intake:
         self.idle_seconds = idle_seconds
         self.body_seconds = body_seconds
         self.draining = False
-        self.visits = 0
         self.held_bytes = 0
+        self._inside: set[Visit] = set()
+
+    @property
+    def visits(self) -> int:
+        """Requests that are inside."""
+        return len(self._inside)
 
     @property
     def fault(self) -> str | None:
@@ -33,12 +38,18 @@ class Intake:
         if self.draining:
             raise NotReady(self.fault or "")
         visit = Visit(self)
-        self.visits += 1
+        self._inside.add(visit)
         try:
             yield visit
         finally:
-            self.visits -= 1
+            self._inside.discard(visit)
             self.held_bytes -= visit.held_bytes
+
+    async def all_left(self) -> None:
+        """Return once every request that is inside now has left, whoever comes in the meantime."""
+        inside = frozenset(self._inside)
+        while inside & self._inside:  # noqa: ASYNC110 - visits are many and need no event each
+            await asyncio.sleep(0.05)
 
 
 class Visit:

@@ -1,9 +1,19 @@
 """What Prometheus reads at `/metrics`: seconds and counts, in Triton's decomposition, in the app's own registry."""
 
+from collections.abc import Callable
+from typing import TypedDict
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class BatcherCounters(TypedDict):
+    """Callbacks of a batcher: why an entry was skipped, what befell a lane."""
+
+    skipped: Callable[[str], None]
+    faulted: Callable[[str], None]
 
 
 class Metrics:
@@ -34,6 +44,21 @@ class Metrics:
             "neurotriage_failures_total", "Predictions not given, by problem.", ("model", "version", "problem"),
             registry=self.registry,
         )  # fmt: skip
+        self.queue_seconds = Histogram(
+            "neurotriage_queue_seconds", "Waiting for a lane, by priority.", ("model", "version", "priority"),
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.skipped = Counter(
+            "neurotriage_skipped_total", "Slices that waited and were never computed: caller gone, or deadline late.",
+            ("model", "version", "queue", "reason"), registry=self.registry,
+        )  # fmt: skip
+        self.lane_faults = Counter(
+            "neurotriage_lane_faults_total", "Lanes mended: their run stuck, their thread died, or their runs failed.",
+            ("model", "version", "queue", "fault"), registry=self.registry,
+        )  # fmt: skip
+        self.lost_log_lines = Gauge(
+            "neurotriage_lost_log_lines", "Log lines that could not be written.", registry=self.registry
+        )
         self.held_bytes = Gauge(
             "neurotriage_held_bytes", "Bytes of bodies held for requests in flight.", registry=self.registry
         )
@@ -60,6 +85,18 @@ class Metrics:
         """A request is over."""
         self.requests.labels(route=route, status=str(status)).inc()
         self.request_seconds.labels(route=route).observe(seconds)
+
+    def counters(self, queue: str, labels: dict[str, str]) -> "BatcherCounters":
+        """What the batcher of one model's queue, `predict` or `explain`, tells."""
+        return {
+            "skipped": lambda reason: self.skipped.labels(**labels, queue=queue, reason=reason).inc(),
+            "faulted": lambda fault: self.lane_faults.labels(**labels, queue=queue, fault=fault).inc(),
+        }
+
+    def forget(self, labels: dict[str, str]) -> None:
+        """Drop the gauges of a version that serves no more, and with them what they read."""
+        for gauge in (self.queue_depth, self.explain_queue_depth, self.explain_ready, self.model_ready):
+            gauge.remove_by_labels(labels)
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
-from service.errors import DeadlineExceeded, Overloaded, ServiceError
+from service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
 from service.images import read_slice
+from service.memory import halved_at_need
 from service.metrics import Metrics
+from service.priorities import PRIORITIES, ROUTINE, Priority, Urgency, places_for
 from service.session import Plan, Session
 from service.settings import Settings
 
@@ -58,29 +60,45 @@ class Predictor:
     The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
     """
 
-    def __init__(self, card: Card, session: Session, decoders: Executor, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        card: Card,
+        session: Session,
+        decoders: Executor,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        stat_decoders: Executor | None = None,
+        renew: Callable[[], None] = lambda: None,
+    ) -> None:
         plan = session.plan
         self.card = card
         self._session = session
-        self._decoders = decoders
+        self._decoders = {"routine": decoders, "stat": stat_decoders or decoders}
         self._settings = settings
         self._metrics = metrics
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
         self._batcher: Batcher[Slice, Probabilities] = Batcher(
-            self._run,
+            halved_at_need(self._run),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
             max_queue_size=settings.max_queue_size,
+            routine_ageing_ms=settings.routine_ageing_ms,
+            stuck_seconds=settings.stuck_seconds,
+            max_stuck_runs=settings.max_stuck_runs,
+            renew=renew,
+            **metrics.counters("predict", self._labels),
         )
+        self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}
         metrics.queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.model_ready.labels(**self._labels, provider=session.provider).set_function(lambda: float(self.ready))
 
     @property
     def ready(self) -> bool:
-        """Whether every lane is at work."""
+        """Whether a lane is at work."""
         return self._batcher.alive
 
     @property
@@ -96,33 +114,39 @@ class Predictor:
         """Finish what waits, then end the lanes."""
         await self._batcher.stop()
 
-    def refuse_if_full(self) -> None:
+    def refuse_if_full(self, priority: Priority = "routine") -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
-        if self._admitted >= self._permits:
+        if self._admitted >= self._permits_for(priority):
             error = Overloaded(f"{self._admitted} slices are being answered already")
             self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
             raise error
 
-    async def predict(self, content: bytes) -> Prediction:
+    async def predict(self, content: bytes, urgency: Urgency = ROUTINE) -> Prediction:
         """The answer to the picture in `content`; raises a `ServiceError` that says why there is none."""
         try:
-            with self._permit():
-                prediction = await self._predict(content)
+            with self._permit(urgency.priority):
+                prediction = await self._predict(content, urgency)
         except ServiceError as error:
             self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
             raise
-        self._observe(prediction)
+        except asyncio.CancelledError:
+            self._metrics.failures.labels(**self._labels, problem=ClientGone().slug).inc()
+            raise
+        self._observe(prediction, urgency.priority)
         return prediction
 
-    async def predict_each(self, contents: Sequence[bytes]) -> list[Prediction | ServiceError]:
+    async def predict_each(
+        self, contents: Sequence[bytes], urgency: Urgency = ROUTINE
+    ) -> list[Prediction | ServiceError]:
         """An answer or an error for each picture, in order; one picture's error harms no other."""
-        together = min(2 * self.plan.lanes * self.plan.max_batch_size, self._settings.max_queue_size)
+        room = places_for(urgency.priority, self._settings.max_queue_size)
+        together = min(2 * self.plan.lanes * self.plan.max_batch_size, room)
         places = asyncio.Semaphore(together)
 
         async def predict(content: bytes) -> Prediction | ServiceError:
             async with places:
                 try:
-                    return await self.predict(content)
+                    return await self.predict(content, urgency)
                 except ServiceError as error:
                     return error
                 except Exception:  # noqa: BLE001 - one picture's fault must not take its neighbours' answers
@@ -137,16 +161,17 @@ class Predictor:
         """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
         return read_slice(content, self.card.input, self._settings.max_pixels, self._settings.min_side)[1]
 
-    async def _predict(self, content: bytes) -> Prediction:
+    async def _predict(self, content: bytes, urgency: Urgency) -> Prediction:
         started = time.perf_counter()
-        deadline = self._settings.deadline_ms / 1000
+        deadline = min(self._settings.deadline_ms / 1000, urgency.ends - started)
+        decoders = self._decoders[urgency.priority]
         try:
             async with asyncio.timeout(deadline):
-                pixels = await asyncio.get_running_loop().run_in_executor(self._decoders, self.prepare, content)
+                pixels = await asyncio.get_running_loop().run_in_executor(decoders, self.prepare, content)
         except TimeoutError:
-            raise DeadlineExceeded(f"not decoded within {self._settings.deadline_ms:.0f} ms") from None
+            raise DeadlineExceeded(f"not decoded within {max(0, deadline * 1000):.0f} ms") from None
         decoded = time.perf_counter()
-        answer = await self._batcher.submit(pixels, deadline - (decoded - started))
+        answer = await self._batcher.submit(pixels, deadline - (decoded - started), urgency.priority)
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
         return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 
@@ -154,8 +179,8 @@ class Predictor:
         return list(probabilities(self._session.run(slices), self.card.temperature))
 
     @contextmanager
-    def _permit(self) -> Iterator[None]:
-        if self._admitted >= self._permits:
+    def _permit(self, priority: Priority) -> Iterator[None]:
+        if self._admitted >= self._permits_for(priority):
             raise Overloaded(f"{self._admitted} slices are being answered already")
         self._admitted += 1
         try:
@@ -163,8 +188,13 @@ class Predictor:
         finally:
             self._admitted -= 1
 
-    def _observe(self, prediction: Prediction) -> None:
+    def _permits_for(self, priority: Priority) -> int:
+        running = self._permits - self._settings.max_queue_size
+        return running + places_for(priority, self._settings.max_queue_size)
+
+    def _observe(self, prediction: Prediction, priority: Priority) -> None:
         timing = prediction.timing
+        self._queue_seconds[priority].observe(timing.queue)
         for stage in ("decode", "queue", "inference"):
             self._metrics.stage_seconds.labels(**self._labels, stage=stage).observe(getattr(timing, stage))
         self._metrics.batch_size.labels(**self._labels).observe(prediction.batch_size)

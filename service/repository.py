@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
+import structlog
 
 from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
 from service.contract.probabilities import probabilities
@@ -24,6 +25,7 @@ GOLDEN_TOLERANCE = 2e-3
 OpenSession = Callable[[Path, Card], Session]
 OpenExplainSession = Callable[[Path, Card, str], ExplainSession]
 """Opens a layer's graph; the text is the layer's name."""
+State = Literal["ready", "failed", "unloaded"]
 AnySession = TypeVar("AnySession", bound=Session)
 
 
@@ -41,11 +43,14 @@ class Bundle:
     session: Session | None = None
     explain_sessions: Mapping[str, ExplainSession] = field(default_factory=dict)
     reason: str | None = None
+    unloaded: bool = False
 
     @property
-    def state(self) -> str:
-        """`ready` or `failed`."""
-        return "ready" if self.session else "failed"
+    def state(self) -> State:
+        """`ready`, `unloaded` (as it was told to) or `failed`."""
+        if self.session:
+            return "ready"
+        return "unloaded" if self.unloaded else "failed"
 
 
 class Repository:
@@ -65,6 +70,39 @@ class Repository:
     def load(self) -> None:
         """Open every bundle; raises `ProviderUnavailable` where a provider that was insisted on cannot be had."""
         self._bundles = {(name, version): self._open(name, version) for name, version in sorted(self._scan())}
+
+    def open(self, name: str, version: int | None = None) -> Bundle:
+        """A bundle as it lies on the disk now, of the highest version there where none is named; it is not kept yet.
+
+        Raises `UnknownModel` where there is no such folder.
+        """
+        found = [number for folder, number in self._scan() if folder == name and version in (None, number)]
+        if not found:
+            raise UnknownModel
+        return self._open(name, max(found))
+
+    def keep(self, bundle: Bundle) -> None:
+        """List a bundle, in place of the one of that name and version."""
+        self._bundles = dict(sorted((self._bundles | {(bundle.name, bundle.version): bundle}).items()))
+
+    def renew(self, card: Card, *sessions: Session) -> None:
+        """Open the sessions of a bundle anew and prove them again.
+
+        Where the disk no longer holds what they came from, the old ones are all there is and stay as they are; raises
+        `BrokenBundle` where there are none, and whatever keeps them from opening.
+        """
+        folder = self._root / card.name / str(card.version)
+        try:
+            unchanged = verified_card(folder) == card
+        except BrokenBundle:
+            unchanged = False
+        if unchanged:
+            for session in sessions:
+                reopened(session, folder, card)
+        elif all(session.is_open for session in sessions):
+            structlog.get_logger().error("bundle-changed", name=card.name, version=card.version)
+        else:
+            raise BrokenBundle("its files are gone or have changed since it was loaded")
 
     @property
     def bundles(self) -> list[Bundle]:
@@ -135,6 +173,16 @@ def proven(session: AnySession, folder: Path, card: Card) -> AnySession:
     session.warm_up(card.input.height, card.input.width, len(card.class_names))
     check_golden(folder / GOLDEN_FILE, card, session)
     return session
+
+
+def reopened(session: Session, folder: Path, card: Card) -> None:
+    """Open a session anew and prove it; where that fails it stays closed, for one that is not proven must not serve."""
+    try:
+        session.open()
+        proven(session, folder, card)
+    except BaseException:
+        session.close()
+        raise
 
 
 def check_golden(path: Path, card: Card, session: Session) -> None:

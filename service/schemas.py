@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.contract.card import Card
 from service.errors import ServiceError
 from service.overlay import DEFAULT_COLORMAP
+from service.priorities import Priority
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -52,7 +53,23 @@ class ModelQuery(BaseModel):
     version: int | None = Field(None, ge=1, description="Model version; the highest that serves where none is given.")
 
 
-class ExplainQuery(ModelQuery):
+class UrgentModelQuery(ModelQuery):
+    """Which model is asked, and how urgently."""
+
+    priority: Priority = Field(
+        "routine", description="`stat` goes before `routine`, also where the queue is nearly full."
+    )
+
+
+class LoadQuery(BaseModel):
+    """Which version is meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int | None = Field(None, ge=1, description="Model version; where none is given see the route.")
+
+
+class ExplainQuery(UrgentModelQuery):
     """What `/explain` may be asked besides."""
 
     target: str | None = Field(
@@ -152,7 +169,7 @@ class VersionView(BaseModel):
     """One version of a model and whether it serves."""
 
     version: int
-    state: Literal["ready", "failed", "stopped"]
+    state: Literal["ready", "failed", "stopped", "unloaded"]
     explain: ExplainState
     reason: str | None = Field(None, description="Why it does not serve.")
     sha256: str | None = None
@@ -189,7 +206,7 @@ class ModelState(BaseModel):
 
     name: str
     version: int
-    state: Literal["ready", "failed", "stopped"]
+    state: Literal["ready", "failed", "stopped", "unloaded"]
     explain: ExplainState
     provider: str | None
     reason: str | None

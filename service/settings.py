@@ -45,6 +45,17 @@ class Settings(BaseSettings):
         10_000.0,
         description="Longest time from decoding to answer. Short gives 504 under load; long keeps callers waiting.",
     )
+    routine_ageing_ms: NonNegativeFloat = Field(
+        5000.0,
+        description="Wait after which `routine` goes before later `stat`. 0: in order of arrival; long: routine waits.",
+    )
+    stuck_seconds: PositiveFloat = Field(
+        30.0,
+        description="Time after which a run counts as hung. Short takes slow runs for hung; long loses a lane longer.",
+    )
+    max_stuck_runs: PositiveInt = Field(
+        3, description="Hung runs a model that are replaced; a hung run keeps its core and its memory for good."
+    )
 
     explain_batch_size: PositiveInt = Field(
         4, description="Maps in one explain run. Small lets predictions in between on a GPU; large is quicker for all."

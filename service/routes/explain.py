@@ -13,7 +13,7 @@ from service.explainer import Explained
 from service.explanation import ALL, Explanation, Wish
 from service.routes.access import work
 from service.routes.predict import ONE_PICTURE, note, prediction_view, problems
-from service.routes.request import catalogue_of, read_picture, request_id_of, while_connected
+from service.routes.request import TimeoutMs, catalogue_of, read_picture, request_id_of, urgency_of, while_connected
 
 PNG = "image/png"
 NO_ROWS = b'"heatmap":[]'
@@ -49,19 +49,22 @@ def explanation_router(max_bytes: int) -> APIRouter:
         dependencies=work("explain"),
         openapi_extra=ONE_PICTURE,
     )
-    async def explain(request: Request, query: Annotated[schemas.ExplainQuery, Query()]) -> Response:
+    async def explain(
+        request: Request, query: Annotated[schemas.ExplainQuery, Query()], timeout_ms: TimeoutMs = None
+    ) -> Response:
         """Classify one slice as `/predict` does, and show where the evidence for a class lies.
 
         Send the picture as for `/predict`. With `Accept: image/png` the answer is the overlay alone.
         """
         chosen = catalogue_of(request).explainer(query.model, query.version)
         note(request, chosen.card)
-        chosen.refuse_if_full()
+        chosen.refuse_if_full(query.priority)
         content = await read_picture(request, max_bytes)
+        urgency = urgency_of(query.priority, timeout_ms)
         wish, as_png = wish_of(query, chosen.offer), prefers_png(request.headers.get("accept", ""))
         if as_png and wish.target == ALL:
             raise SeveralOverlays("name one target, or accept application/json")
-        explained = await while_connected(request, chosen.explain(content, wish))
+        explained = await while_connected(request, chosen.explain(content, wish, urgency))
         if as_png:
             return png_response(explained, chosen.card)
         return json_response(explained, wish, chosen.card, request_id_of(request))

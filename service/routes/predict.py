@@ -9,9 +9,17 @@ from service import predictor, schemas
 from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
 from service.routes.access import charge_for, work
-from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
+from service.routes.request import (
+    TimeoutMs,
+    catalogue_of,
+    read_picture,
+    read_pictures,
+    request_id_of,
+    urgency_of,
+    while_connected,
+)
 
-ChosenModel = Annotated[schemas.ModelQuery, Query()]
+ChosenModel = Annotated[schemas.UrgentModelQuery, Query()]
 
 BINARY = {"type": "string", "format": "binary"}
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream")
@@ -50,13 +58,14 @@ def prediction_router(max_bytes: int) -> APIRouter:
         dependencies=work("predict"),
         openapi_extra=ONE_PICTURE,
     )
-    async def predict(request: Request, query: ChosenModel) -> Response:
+    async def predict(request: Request, query: ChosenModel, timeout_ms: TimeoutMs = None) -> Response:
         """Classify one slice: multipart field `file`, or the picture itself as the body."""
         chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
-        chosen.refuse_if_full()
+        chosen.refuse_if_full(query.priority)
         content = await read_picture(request, max_bytes)
-        prediction = await while_connected(request, chosen.predict(content))
+        urgency = urgency_of(query.priority, timeout_ms)
+        prediction = await while_connected(request, chosen.predict(content, urgency))
         request.state.noted["batch_size"] = prediction.batch_size
         return json_response(prediction_view(prediction, chosen.card, request_id_of(request)))
 
@@ -73,14 +82,15 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
         dependencies=work("predict"),
         openapi_extra=MANY_PICTURES,
     )
-    async def predict_batch(request: Request, query: ChosenModel) -> Response:
+    async def predict_batch(request: Request, query: ChosenModel, timeout_ms: TimeoutMs = None) -> Response:
         """Classify many slices: multipart field `files`; one entry a file, in the order sent."""
         chosen = catalogue_of(request).predictor(query.model, query.version)
         note(request, chosen.card)
-        chosen.refuse_if_full()
+        chosen.refuse_if_full(query.priority)
         contents = await read_pictures(request, "files", max_bytes, most)
         charge_for(request, len(contents))
-        outcomes = await while_connected(request, chosen.predict_each(contents))
+        urgency = urgency_of(query.priority, timeout_ms)
+        outcomes = await while_connected(request, chosen.predict_each(contents, urgency))
         request.state.noted["pictures"] = len(outcomes)
         views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]
         return json_response(schemas.BatchAnswer(request_id=request_id_of(request), results=views))

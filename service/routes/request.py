@@ -1,9 +1,12 @@
 """What routes read from a request: pictures, and whether anyone still listens."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from fastapi import Header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -11,8 +14,20 @@ from starlette.requests import ClientDisconnect, Request
 from service.catalogue import Catalogue
 from service.errors import BodyTooLarge, BrokenForm, ClientGone, MissingFile, SeveralFiles
 from service.intake import Visit
+from service.priorities import Priority, Urgency
 
 T = TypeVar("T")
+
+TimeoutMs = Annotated[
+    int | None,
+    Header(
+        alias="X-Request-Timeout-Ms",
+        ge=1,
+        le=10**12,
+        description="Milliseconds from the last byte sent after which the answer is of no use: 504, and what still "
+        "waits is not computed. It shortens the service's own deadline and never lengthens it.",
+    ),
+]
 
 
 class _InMemoryParser(MultiPartParser):
@@ -37,6 +52,11 @@ def catalogue_of(request: Request) -> Catalogue:
     """The app's catalogue."""
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
+
+
+def urgency_of(priority: Priority, timeout_ms: int | None) -> Urgency:
+    """How soon an answer is needed, counted from now, when the last byte has come."""
+    return Urgency(priority, math.inf if timeout_ms is None else time.perf_counter() + timeout_ms / 1000)
 
 
 def request_id_of(request: Request) -> str:

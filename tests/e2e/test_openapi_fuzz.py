@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from tests.e2e.conftest import Server
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
-OPERATIONS = 9
+OPERATIONS = 11
 
 
 def test_no_request_makes_a_fault_of_ours_and_every_answer_is_as_documented(server: Server) -> None:

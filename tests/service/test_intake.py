@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -92,5 +93,22 @@ def test_while_draining_nothing_new_is_let_in_and_what_is_in_goes_on() -> None:
                 pass
             assert await received(inside, body(50)) == 50
         assert intake.fault
+
+    run(work)
+
+
+def test_all_have_left_when_those_who_were_inside_have_whoever_came_since() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5)
+        await intake.all_left()
+        with ExitStack() as later:
+            with intake.visit():
+                waiting = asyncio.create_task(intake.all_left())
+                await asyncio.sleep(0)
+                later.enter_context(intake.visit())
+                await asyncio.sleep(0.12)
+                assert not waiting.done()
+            await waiting
+            assert intake.visits == 1
 
     run(work)

@@ -15,6 +15,7 @@ from service.contract.probabilities import probabilities
 from service.errors import BlankImage, DeadlineExceeded, ImageTooLarge, NotAnImage, Overloaded, ServiceError
 from service.metrics import Metrics
 from service.predictor import Predictor
+from service.priorities import Urgency
 from service.session import CPU, Session, make_plan
 from service.settings import Settings
 from tests.bundles import CLASSES, NAME
@@ -91,9 +92,10 @@ def test_a_fault_of_ours_in_one_picture_harms_no_other(models: Path, monkeypatch
     run(work)
 
 
-def test_a_batch_alone_never_overloads_the_queue(models: Path) -> None:
+@pytest.mark.parametrize("size", [2, 8])
+def test_a_batch_alone_never_overloads_the_queue(models: Path, size: int) -> None:
     async def work() -> None:
-        async with serving(models, max_queue_size=2) as predictor:
+        async with serving(models, max_queue_size=size) as predictor:
             outcomes = await predictor.predict_each([png(seed) for seed in range(40)])
         assert [each for each in outcomes if isinstance(each, ServiceError)] == []
 
@@ -127,6 +129,37 @@ def test_beyond_its_permits_it_refuses_before_decoding(models: Path) -> None:
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert sum(isinstance(each, Overloaded) for each in outcomes) >= 5
             assert (await predictor.predict(png(1))).label
+
+    run(work)
+
+
+def test_a_caller_that_leaves_is_counted(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            leaving = asyncio.create_task(predictor.predict(png(1)))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+            counted = predictor._metrics.render().decode()
+        assert 'neurotriage_failures_total{model="tiny",problem="client-gone",version="1"} 1.0' in counted
+
+    run(work)
+
+
+def test_stat_is_let_in_where_routine_is_refused(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_queue_size=8) as predictor:
+            running = predictor.plan.lanes * predictor.plan.max_batch_size
+            predictor._admitted = running + 7
+            with pytest.raises(Overloaded):
+                predictor.refuse_if_full()
+            with pytest.raises(Overloaded):
+                await predictor.predict(png(1))
+            predictor.refuse_if_full("stat")
+            assert (await predictor.predict(png(1), Urgency("stat"))).label
+            predictor._admitted = running + 8
+            with pytest.raises(Overloaded):
+                predictor.refuse_if_full("stat")
 
     run(work)
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 from service.contract.card import Card
 from service.errors import UnknownModel
 from service.explain_session import ExplainSession
-from service.repository import Repository
-from service.session import CPU, ProviderUnavailable, Session, make_plan
+from service.repository import BrokenBundle, Repository
+from service.session import CPU, Logits, ProviderUnavailable, Session, Slice, make_plan
 from tests.bundles import checksums, write_bundle, write_card, write_model
 from tests.explainable import COARSE, FILES, FINE, OFFER, draw_weights, write_explainable_bundle, write_graph
 
@@ -169,3 +170,80 @@ def test_a_missing_folder_is_an_empty_repository(tmp_path: Path) -> None:
 def test_a_bundles_checksums_cover_all_its_files(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path)
     assert set(checksums(folder)) == {"model.onnx", "golden.npz"}
+
+
+class Drifting(Session):
+    """Answers as it should when it is opened first, and otherwise from the second time on, as another driver may."""
+
+    times = 0
+
+    def open(self) -> None:
+        super().open()
+        self.times += 1
+
+    def run(self, slices: Sequence[Slice]) -> Logits:
+        return super().run(slices) + np.float32([0, 0, 0, self.times - 1])
+
+
+def renewable(root: Path, kind: type[Session] = Session) -> tuple[Repository, Card, Session]:
+    """A repository of one bundle, its card and its session."""
+    repository = Repository(root, lambda path, card: kind(path, make_plan(CPU, 1), card.outputs.logits))
+    repository.load()
+    (bundle,) = repository.bundles
+    assert bundle.card
+    assert bundle.session
+    return repository, bundle.card, bundle.session
+
+
+def test_answers_that_differ_on_this_provider_are_refused(tmp_path: Path) -> None:
+    class Drifted(Drifting):
+        times = 1
+
+    write_bundle(tmp_path)
+    repository = Repository(tmp_path, lambda path, card: Drifted(path, make_plan(CPU, 1), card.outputs.logits))
+    repository.load()
+    (bundle,) = repository.bundles
+    assert (bundle.state, "in probability on CPUExecutionProvider" in str(bundle.reason)) == ("failed", True)
+
+
+def test_renewed_a_session_is_another_one_that_answers_the_same(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    repository, card, session = renewable(tmp_path)
+    before, slices = session._session, [np.full((32, 32), 7, np.uint8)]
+    answer = session.run(slices)
+    repository.renew(card, session)
+    assert session._session is not before
+    assert np.array_equal(session.run(slices), answer)
+
+
+def test_renewed_and_not_proven_a_session_stays_closed(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    repository, card, session = renewable(tmp_path, Drifting)
+    with pytest.raises(BrokenBundle, match="golden answers differ"):
+        repository.renew(card, session)
+    assert not session.is_open
+
+
+def test_from_other_files_than_it_came_from_no_session_is_renewed(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    repository, card, session = renewable(tmp_path)
+    before = session._session
+    write_model(folder / "model.onnx", seed=1)
+    repository.renew(card, session)
+    assert session._session is before
+    session.close()
+    with pytest.raises(BrokenBundle, match="gone or have changed"):
+        repository.renew(card, session)
+
+
+def test_a_bundle_is_opened_as_it_lies_there_now_and_listed_only_when_kept(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    repository = opened(tmp_path)
+    write_bundle(tmp_path, version=2)
+    bundle = repository.open("tiny")
+    assert (bundle.version, [each.version for each in repository.bundles]) == (2, [1])
+    repository.keep(bundle)
+    assert repository.find("tiny") is bundle
+    for name, version in (("tiny", 3), ("none", None), ("..", 1)):
+        with pytest.raises(UnknownModel):
+            repository.open(name, version)

@@ -28,7 +28,15 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert "patients-name" not in text
 
 
-def test_a_worker_that_dies_turns_readiness_off(client: TestClient) -> None:
+def test_a_worker_that_dies_once_is_back_before_anybody_notices(client: TestClient) -> None:
+    assert client.portal is not None
+    client.portal.call(cancel_lanes, "lane-", 1)
+    assert client.post("/predict", content=png(1)).status_code == 200
+    assert client.get("/readyz").status_code == 200
+    assert 'neurotriage_lane_faults_total{fault="died",model="tiny",queue="predict"' in client.get("/metrics").text
+
+
+def test_a_worker_that_dies_again_and_again_turns_readiness_off(client: TestClient) -> None:
     assert client.portal is not None
     client.portal.call(cancel_lanes)
     body = client.get("/readyz")
@@ -60,8 +68,11 @@ def explain_states(client: TestClient) -> dict[str, str | None]:
     return {each["name"]: each["explain"] for each in sent.json()["models"]}
 
 
-async def cancel_lanes(prefix: str = "lane-") -> None:
-    lanes = [task for task in asyncio.all_tasks() if task.get_name().startswith(prefix)]
-    for lane in lanes:
-        lane.cancel()
-    await asyncio.gather(*lanes, return_exceptions=True)
+async def cancel_lanes(prefix: str = "lane-", times: int = 7) -> None:
+    """End every lane's task so many times; from the second time on each waits longer before it is back."""
+    for _ in range(times):
+        lanes = [task for task in asyncio.all_tasks() if task.get_name().startswith(prefix)]
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+        await asyncio.sleep(0.01)

@@ -60,6 +60,7 @@ def test_the_openapi_document_names_every_route_with_its_problems(client: TestCl
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/predict", "/predict/batch", "/explain", "/models", "/models/{name}", "/models/{name}/versions/{version}",
+        "/models/{name}/load", "/models/{name}/unload",
         "/livez", "/readyz", "/metrics",
     }  # fmt: skip
     body = paths["/predict"]["post"]
