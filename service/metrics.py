@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
+"""A stage may take a tenth of a millisecond, as a small batch's run on a GPU does."""
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -19,8 +21,9 @@ class Metrics:
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
         self.stage_seconds = Histogram(
-            "neurotriage_stage_seconds", "Where a prediction's time went.", ("model", "version", "stage"),
-            buckets=SECONDS, registry=self.registry,
+            "neurotriage_stage_seconds",
+            "Where predictions' time went; a slice's queue, decode and preprocess, a batch's infer and postprocess.",
+            ("model", "version", "stage"), buckets=STAGE_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.batch_size = Histogram(
             "neurotriage_batch_size", "Slices that shared a prediction's batch.", ("model", "version"),
@@ -32,6 +35,10 @@ class Metrics:
         )  # fmt: skip
         self.failures = Counter(
             "neurotriage_failures_total", "Predictions not given, by problem.", ("model", "version", "problem"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.problems = Counter(
+            "neurotriage_problems_total", "Requests refused or failed, by problem.", ("route", "problem"),
             registry=self.registry,
         )  # fmt: skip
         self.held_bytes = Gauge(

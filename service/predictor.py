@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Histogram
 
 from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
 from service.errors import DeadlineExceeded, Overloaded, ServiceError
-from service.images import read_slice
+from service.images import decode, to_slice
 from service.metrics import Metrics
 from service.session import Plan, Session
 from service.settings import Settings
@@ -135,14 +136,19 @@ class Predictor:
 
     def prepare(self, content: bytes) -> Slice:
         """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
-        return read_slice(content, self.card.input, self._settings.max_pixels, self._settings.min_side)[1]
+        with self._stage("decode").time():
+            picture = decode(content, self._settings.max_pixels, self._settings.min_side)
+        with self._stage("preprocess").time():
+            return to_slice(picture, self.card.input)
 
     async def _predict(self, content: bytes) -> Prediction:
         started = time.perf_counter()
         deadline = self._settings.deadline_ms / 1000
         try:
             async with asyncio.timeout(deadline):
-                pixels = await asyncio.get_running_loop().run_in_executor(self._decoders, self.prepare, content)
+                pixels = await asyncio.get_running_loop().run_in_executor(
+                    self._decoders, self._prepare_in_turn, content, started
+                )
         except TimeoutError:
             raise DeadlineExceeded(f"not decoded within {self._settings.deadline_ms:.0f} ms") from None
         decoded = time.perf_counter()
@@ -150,8 +156,19 @@ class Predictor:
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
         return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 
+    def _prepare_in_turn(self, content: bytes, asked: float) -> Slice:
+        """`prepare` in a decoder's thread, which came free some time after `asked`."""
+        self._stage("decoder_queue").observe(time.perf_counter() - asked)
+        return self.prepare(content)
+
     def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
-        return list(probabilities(self._session.run(slices), self.card.temperature))
+        with self._stage("infer").time():
+            logits = self._session.run(slices)
+        with self._stage("postprocess").time():
+            return list(probabilities(logits, self.card.temperature))
+
+    def _stage(self, stage: str) -> Histogram:
+        return self._metrics.stage_seconds.labels(**self._labels, stage=stage)
 
     @contextmanager
     def _permit(self) -> Iterator[None]:
@@ -164,8 +181,6 @@ class Predictor:
             self._admitted -= 1
 
     def _observe(self, prediction: Prediction) -> None:
-        timing = prediction.timing
-        for stage in ("decode", "queue", "inference"):
-            self._metrics.stage_seconds.labels(**self._labels, stage=stage).observe(getattr(timing, stage))
+        self._stage("queue").observe(prediction.timing.queue)
         self._metrics.batch_size.labels(**self._labels).observe(prediction.batch_size)
         self._metrics.predictions.labels(**self._labels, label=prediction.label).inc()
