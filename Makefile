@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test test-page browser lint install
+.PHONY: serve test test-page test-ray browser lint install
 
 serve: .venv/serve.stamp
 	$(BIN)/python -m service
@@ -12,6 +12,9 @@ test: .venv/dev.stamp
 
 test-page: browser
 	$(BIN)/python -m pytest -m page -rP
+
+test-ray: .venv-ray/stamp
+	.venv-ray/bin/python -m pytest -m ray tests/deploy/test_ray_serve.py tests/service/scoring/test_cluster.py
 
 browser: .venv/dev.stamp
 	$(BIN)/python -m tests.page.browser
@@ -34,3 +37,8 @@ install: .venv/dev.stamp
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[training,dev]'
 	touch $@ .venv/serve.stamp
+
+.venv-ray/stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]' pytest httpx2 onnx
+	touch $@

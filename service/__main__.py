@@ -1,4 +1,7 @@
-"""`python -m service [--host H] [--port P]`: serve until told to stop; `python -m service keys …`: access keys."""
+"""`python -m service [--host H] [--port P]`: serve until told to stop; `python -m service keys …`: access keys.
+
+`python -m service score IN OUT`: an archive, one row a file.
+"""
 
 import argparse
 import signal
@@ -11,13 +14,16 @@ from uvicorn.config import STARTUP_FAILURE
 from service.app import create_app
 from service.keycommand import run as run_keys
 from service.logs import configure
+from service.scorecommand import run as run_score
 from service.server import DrainingServer
 from service.session import ProviderUnavailable
 from service.settings import read_settings
 
 
 def main() -> int:
-    """Serve, or see to the keys."""
+    """Serve, see to the keys, or score an archive."""
+    if sys.argv[1:2] == ["score"]:
+        return run_score(sys.argv[2:])
     if sys.argv[1:2] == ["keys"]:
         return run_keys(sys.argv[2:])
     return serve()
@@ -27,7 +33,8 @@ def serve() -> int:
     """Read the settings, serve, and say in one line why not where that cannot be."""
     parser = argparse.ArgumentParser(
         prog="python -m service",
-        description="Serve the models. All else: NEUROTRIAGE_…; python -m service keys --help: access keys",
+        description="Serve the models. All else: NEUROTRIAGE_…; python -m service keys --help: access keys; "
+        "python -m service score --help: archives",
     )
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")

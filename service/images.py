@@ -57,11 +57,16 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
 def read_slice(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) -> tuple[Image.Image, Slice]:
     """The picture in `content` and the network's input made from it; raises as `decode` does, and `BlankImage`."""
     picture = decode(content, max_pixels, min_side)
+    return picture, to_slice(picture, spec)
+
+
+def to_slice(picture: Image.Image, spec: InputSpec) -> Slice:
+    """The network's input made from a decoded picture; raises `UnreadableImage` and `BlankImage`."""
     with _unreadable_on_failure():
         pixels = preprocess(picture, spec)
     if pixels.min() == pixels.max():
         raise BlankImage
-    return picture, pixels
+    return pixels
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import TypedDict
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
+"""A stage may take a tenth of a millisecond, as a small batch's run on a GPU does."""
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -29,8 +31,9 @@ class Metrics:
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
         self.stage_seconds = Histogram(
-            "neurotriage_stage_seconds", "Where a prediction's time went.", ("model", "version", "stage"),
-            buckets=SECONDS, registry=self.registry,
+            "neurotriage_stage_seconds",
+            "Where predictions' time went; a slice's queue, decode and preprocess, a batch's infer and postprocess.",
+            ("model", "version", "stage"), buckets=STAGE_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.batch_size = Histogram(
             "neurotriage_batch_size", "Slices that shared a prediction's batch.", ("model", "version"),
@@ -59,6 +62,10 @@ class Metrics:
         self.lost_log_lines = Gauge(
             "neurotriage_lost_log_lines", "Log lines that could not be written.", registry=self.registry
         )
+        self.problems = Counter(
+            "neurotriage_problems_total", "Requests refused or failed, by problem.", ("route", "problem"),
+            registry=self.registry,
+        )  # fmt: skip
         self.held_bytes = Gauge(
             "neurotriage_held_bytes", "Bytes of bodies held for requests in flight.", registry=self.registry
         )

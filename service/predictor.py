@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Histogram
 
 from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
 from service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
-from service.images import read_slice
+from service.images import decode, to_slice
 from service.memory import halved_at_need
 from service.metrics import Metrics
 from service.priorities import PRIORITIES, ROUTINE, Priority, Urgency, places_for
 from service.session import Plan, Session
 from service.settings import Settings
+
+STAGES = ("decoder_queue", "decode", "preprocess", "queue", "infer", "postprocess")
+"""What a prediction's time goes into, as `/metrics` names it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Predictor:
             **metrics.counters("predict", self._labels),
         )
         self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}
+        self._stages = {each: metrics.stage_seconds.labels(**self._labels, stage=each) for each in STAGES}
         metrics.queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.model_ready.labels(**self._labels, provider=session.provider).set_function(lambda: float(self.ready))
 
@@ -159,7 +164,10 @@ class Predictor:
 
     def prepare(self, content: bytes) -> Slice:
         """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
-        return read_slice(content, self.card.input, self._settings.max_pixels, self._settings.min_side)[1]
+        with self._stage("decode").time():
+            picture = decode(content, self._settings.max_pixels, self._settings.min_side)
+        with self._stage("preprocess").time():
+            return to_slice(picture, self.card.input)
 
     async def _predict(self, content: bytes, urgency: Urgency) -> Prediction:
         started = time.perf_counter()
@@ -167,7 +175,9 @@ class Predictor:
         decoders = self._decoders[urgency.priority]
         try:
             async with asyncio.timeout(deadline):
-                pixels = await asyncio.get_running_loop().run_in_executor(decoders, self.prepare, content)
+                pixels = await asyncio.get_running_loop().run_in_executor(
+                    decoders, self._prepare_in_turn, content, started
+                )
         except TimeoutError:
             raise DeadlineExceeded(f"not decoded within {max(0, deadline * 1000):.0f} ms") from None
         decoded = time.perf_counter()
@@ -175,8 +185,19 @@ class Predictor:
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
         return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 
+    def _prepare_in_turn(self, content: bytes, asked: float) -> Slice:
+        """`prepare` in a decoder's thread, which came free some time after `asked`."""
+        self._stage("decoder_queue").observe(time.perf_counter() - asked)
+        return self.prepare(content)
+
     def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
-        return list(probabilities(self._session.run(slices), self.card.temperature))
+        with self._stage("infer").time():
+            logits = self._session.run(slices)
+        with self._stage("postprocess").time():
+            return list(probabilities(logits, self.card.temperature))
+
+    def _stage(self, stage: str) -> Histogram:
+        return self._stages[stage]
 
     @contextmanager
     def _permit(self, priority: Priority) -> Iterator[None]:
@@ -193,9 +214,7 @@ class Predictor:
         return running + places_for(priority, self._settings.max_queue_size)
 
     def _observe(self, prediction: Prediction, priority: Priority) -> None:
-        timing = prediction.timing
-        self._queue_seconds[priority].observe(timing.queue)
-        for stage in ("decode", "queue", "inference"):
-            self._metrics.stage_seconds.labels(**self._labels, stage=stage).observe(getattr(timing, stage))
+        self._queue_seconds[priority].observe(prediction.timing.queue)
+        self._stage("queue").observe(prediction.timing.queue)
         self._metrics.batch_size.labels(**self._labels).observe(prediction.batch_size)
         self._metrics.predictions.labels(**self._labels, label=prediction.label).inc()

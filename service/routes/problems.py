@@ -7,12 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from service.errors import BadInput, ServiceError
+from service.logs import route_of
 from service.routes.request import request_id_of
 from service.schemas import PROBLEM_JSON, problem_of
 
 
 async def answer_service_error(request: Request, error: ServiceError) -> Response:
     """Any error of the tree as problem+json."""
+    request.app.state.metrics.problems.labels(route=route_of(request.scope), problem=error.slug).inc()
     if error.status >= 500 and error.__cause__ is not None:
         structlog.get_logger().error(
             error.slug, request_id=request_id_of(request), cause=type(error.__cause__).__name__

@@ -24,7 +24,9 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert 'neurotriage_requests_total{route="unmatched",status="404"} 1.0' in text
     assert 'neurotriage_failures_total{model="tiny",problem="not-an-image",version="1"} 1.0' in text
     assert 'neurotriage_model_ready{model="tiny",provider="CPUExecutionProvider",version="1"} 1.0' in text
-    assert 'neurotriage_stage_seconds_count{model="tiny",stage="inference",version="1"} 1.0' in text
+    counts = {"decoder_queue": 2, "decode": 2, "preprocess": 1, "queue": 1, "infer": 1, "postprocess": 1}
+    for stage, count in counts.items():
+        assert f'neurotriage_stage_seconds_count{{model="tiny",stage="{stage}",version="1"}} {count}.0' in text
     assert "patients-name" not in text
 
 
@@ -34,6 +36,21 @@ def test_a_worker_that_dies_once_is_back_before_anybody_notices(client: TestClie
     assert client.post("/predict", content=png(1)).status_code == 200
     assert client.get("/readyz").status_code == 200
     assert 'neurotriage_lane_faults_total{fault="died",model="tiny",queue="predict"' in client.get("/metrics").text
+
+
+def test_metrics_count_every_refusal_by_route_and_reason(client: TestClient) -> None:
+    client.post("/predict", content=b"")
+    client.post("/predict?model=unheard-of", content=png(1))
+    client.post("/explain", content=png(1))
+    client.post("/predict", content=bytes(20_000_001))
+    text = client.get("/metrics").text
+    for route, problem in (
+        ("/predict", "empty-image"),
+        ("/predict", "unknown-model"),
+        ("/explain", "not-explainable"),
+        ("/predict", "body-too-large"),
+    ):
+        assert f'neurotriage_problems_total{{problem="{problem}",route="{route}"}} 1.0' in text
 
 
 def test_a_worker_that_dies_again_and_again_turns_readiness_off(client: TestClient) -> None:

@@ -1,0 +1,1 @@
+"""Archives: a folder or bucket of slices in, Parquet out, one row a file."""

@@ -1,0 +1,105 @@
+"""Two Ray nodes on loopback, one of which is killed under load. `make test-ray` runs this; Ray is optional."""
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.bundles import write_bundle
+from tests.e2e.conftest import free_port
+from tests.pictures import draw, encode
+
+ray = pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+psutil = pytest.importorskip("psutil")
+serve = pytest.importorskip("ray.serve")
+application = pytest.importorskip("deploy.ray.application")
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]
+
+CALLERS = 8
+QUICK_TO_NOTICE = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 4,
+}
+NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 100_000_000}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head and one more node, each with room for one replica."""
+    write_bundle(tmp_path / "models")
+    monkeypatch.setenv("NEUROTRIAGE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("NEUROTRIAGE_PROVIDER", "cpu")
+    monkeypatch.setenv("NEUROTRIAGE_OPEN_TO_ALL", "true")
+    monkeypatch.setenv("NEUROTRIAGE_DEADLINE_MS", "60000")
+    root = str(Path(__file__).resolve().parents[2])
+    monkeypatch.setenv("PYTHONPATH", root + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    head = NODE | {"_system_config": QUICK_TO_NOTICE, "include_dashboard": False}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+    try:
+        cluster.add_node(**NODE)
+        ray.init(address=cluster.address, log_to_driver=False)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_a_node_that_dies_under_load_loses_no_accepted_request(cluster: Any) -> None:
+    port = free_port()
+    serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
+    serve.run(application.application({"replicas": "2"}), name="neurotriage", route_prefix="/")
+    front = serve.get_app_handle("neurotriage")
+    pictures = [encode(draw(seed, 900, 1100), "JPEG") for seed in range(24)]
+    url = f"http://127.0.0.1:{port}/predict"
+
+    with httpx2.Client(timeout=120) as client:
+        wanted = [client.post(url, content=picture).json()["probabilities"] for picture in pictures]
+    assert len({each["glioma"] for each in wanted}) == len(pictures)
+    assert {address for address in listening() if not ip_address(address).is_loopback} == set()
+    busy, over = threading.Semaphore(0), threading.Event()
+
+    def call(caller: int) -> int:
+        """Ask for one picture after another until the others are done too; how many were answered rightly."""
+        answered = 0
+        with httpx2.Client(timeout=120) as client:
+            while not over.is_set():
+                place = (caller + CALLERS * answered) % len(pictures)
+                response = client.post(url, content=pictures[place])
+                assert response.status_code == 200, response.text
+                assert response.json()["probabilities"] == pytest.approx(wanted[place], abs=1e-4)
+                answered += 1
+                busy.release()
+        return answered
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        calls = [threads.submit(call, caller) for caller in range(CALLERS)]
+        try:
+            wait_for(busy, 3 * CALLERS)
+            victim = next(iter(cluster.worker_nodes))
+            cluster.remove_node(victim, allow_graceful=False)
+            wait_for(busy, 10 * CALLERS)
+        finally:
+            over.set()
+        assert min(each.result(120) for each in calls) > 0
+    assert front.asked_again.remote().result(timeout_s=60) > 0
+
+
+def listening() -> set[str]:
+    """Addresses at which this process and all that it started listen."""
+    this = psutil.Process()
+    found = [each for process in [this, *this.children(recursive=True)] for each in process.net_connections("inet")]
+    return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}
+
+
+def wait_for(busy: threading.Semaphore, answers: int) -> None:
+    for _ in range(answers):
+        assert busy.acquire(timeout=100), "the cluster answers no more"
