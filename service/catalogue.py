@@ -45,8 +45,9 @@ class Catalogue:
 
     @property
     def default(self) -> str | None:
-        """The model that answers when none is named: the settings' choice, else the first name that serves."""
-        serving = [bundle.name for bundle in self.repository.bundles if bundle.session]
+        """The model that answers when none is named: the settings' choice, else the first that serves, int8 last."""
+        served = {(b.card.precision != "fp32", b.name) for b in self.repository.bundles if b.card and b.session}
+        serving = [name for _, name in sorted(served)]
         return self._settings.default_model or next(iter([*serving, *self.repository.names]), None)
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:
