@@ -107,12 +107,13 @@ class Catalogue:
 
     @property
     def default(self) -> str | None:
-        """The model that answers when none is named: the settings' choice, else the first name that served.
+        """The model that answers when none is named: the settings' choice, else the first that served, int8 last.
 
         It stays when that model is unloaded: callers who name none must not get another model's answers unawares.
         """
         if self._default is None:
-            self._default = next((bundle.name for bundle in self.repository.bundles if bundle.session), None)
+            served = {(b.card.precision != "fp32", b.name) for b in self.repository.bundles if b.card and b.session}
+            self._default = min(served)[1] if served else None
         return self._default or next(iter(self.repository.names), None)
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True)
 
     models: Path = Field(Path("models"), description="The model repository: `<name>/<version>/` below it.")
-    default_model: str | None = Field(None, description="Model that answers when none is named; none: the first name.")
+    default_model: str | None = Field(
+        None, description="Model that answers when none is named; none: the first name, int8 last."
+    )
 
     provider: Literal["auto", "cuda", "cpu"] = Field(
         "auto", description="Execution provider. `auto` falls back to the CPU and says so; `cuda` refuses to start."

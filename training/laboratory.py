@@ -60,9 +60,14 @@ def prune(
     data: Data,
     run: Annotated[Path, typer.Option(help="A trained run; its levels go below <run>/prune.")],
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of retraining a level.")] = 3,
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="A level, such as channels-25; may be repeated.")] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Learning rate over the first training's.")
+    ] = prune_step.RATE,
 ) -> None:
     """Prune weights and channels at several levels, retrain, measure, time: <run>/prune/pruning.md."""
-    for level in prune_step.prune(data, run, epochs):
+    for level in prune_step.prune(data, run, epochs, only=only or (), rate=rate):
         accuracy = f"accuracy {level.accuracy_before:.4f} → {level.accuracy_after:.4f}"
         say(f"  {level.method} {level.percent} %: {accuracy}, {level.time.median:.2f} of the time")
     say(f"prune → {run / 'prune' / 'pruning.md'}")

@@ -6,7 +6,8 @@ registers as any other.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,6 +34,8 @@ START = "start.pt"
 CHANNELS = "channels.json"
 RATE = 0.2
 """Learning rate of retraining over that of the first training."""
+AVERAGE = 0.98
+"""Most decay of the weights' average while retraining: a few hundred steps must forget the damaged start."""
 
 
 class Plan(NamedTuple):
@@ -72,10 +75,11 @@ class Level(BaseModel):
     time: Ratio
 
 
-def prune(data: Path, run: Path, epochs: int = 3) -> list[Level]:
+def prune(data: Path, run: Path, epochs: int = 3, *, only: Collection[str] = (), rate: float = RATE) -> list[Level]:
     """Prune and retrain what is still missing, then write `pruning.json`, `.md` and `.png` into `<run>/prune`.
 
-    `epochs` of retraining a level. Raises `RecipeError` for a run that was pruned itself.
+    `epochs` of retraining a level, at `rate` of the first training's learning rate; `only` these levels, by name, are
+    made, and those there already are reported with them. Raises `RecipeError` for a run that was pruned itself.
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
     if recipe.channels or recipe.keep_zeros:
@@ -84,7 +88,10 @@ def prune(data: Path, run: Path, epochs: int = 3) -> list[Level]:
     known = tested.select(tested.known)
     home = run / "prune"
     dense = _graph(load_best(recipe, run), home / "dense", known)
-    levels = [_level(plan, recipe, data, run, epochs=epochs, known=known, dense=dense) for plan in PLANS]
+    levels = [
+        _level(plan, _retraining(recipe, epochs, rate), data, run, known=known, dense=dense)
+        for plan in _chosen(only, home)
+    ]
     accuracy = _figures(load_best(recipe, run), known)[0]
     write_report([level.model_dump() for level in levels], accuracy, home)
     return levels
@@ -106,7 +113,29 @@ def share_of_zeros(network: Classifier) -> float:
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 
-def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, known: Slices, dense: Path) -> Level:
+def _chosen(only: Collection[str], home: Path) -> list[Plan]:
+    """All levels, or those named and those that are there already."""
+    if unknown := set(only) - {plan.name for plan in PLANS}:
+        raise RecipeError(f"there is no level {', '.join(sorted(unknown))}: {', '.join(plan.name for plan in PLANS)}")
+    return [plan for plan in PLANS if not only or plan.name in only or (home / plan.name / LEVEL).exists()]
+
+
+def _retraining(recipe: Recipe, epochs: int, rate: float) -> Recipe:
+    """The recipe for a few epochs, through the sizes of its stages in their proportion, the last one always."""
+    ends = list(accumulate(stage.epochs for stage in recipe.stages))[:-1]
+    marks = [0, *(min(round(epochs * end / recipe.epochs), epochs - 1) for end in ends), epochs]
+    spans = zip(recipe.stages, marks, marks[1:], strict=False)
+    stages = tuple(Stage(size=stage.size, epochs=end - start) for stage, start, end in spans if end > start)
+    learning = {
+        "learning_rate": recipe.optimizer.learning_rate * rate,
+        "warmup_epochs": 0,
+        "average": min(recipe.optimizer.average, AVERAGE),
+    }
+    optimizer = recipe.optimizer.model_copy(update=learning)
+    return recipe.model_copy(update={"stages": stages, "optimizer": optimizer, "freeze": False})
+
+
+def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, dense: Path) -> Level:
     home = run / "prune" / plan.name
     digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
@@ -114,7 +143,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, kn
         if done.checkpoint_sha256 != digest:
             raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
         return done
-    changed = _begin(plan, recipe, run, home, epochs)
+    changed = _begin(plan, recipe, run, home)
     train(changed, data, home)
     before = load_best(changed, home)
     before.load_state_dict(checkpoint.load(home / START)["network"])
@@ -136,7 +165,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, epochs: int, kn
     return level
 
 
-def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, epochs: int) -> Recipe:
+def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path) -> Recipe:
     """Cut, keep the result as the level's starting weights, and say how it is retrained."""
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run / INDEX, home / INDEX)
@@ -148,19 +177,15 @@ def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, epochs: int) -> Re
         else:
             cut_weights(network, plan.percent / 100)
         checkpoint.save({"network": network.state_dict()}, home / START)
-    return recipe.model_copy(update=dict(_changes(plan, recipe, home, epochs)))
+    return recipe.model_copy(update=dict(_changes(plan, recipe, home)))
 
 
-def _changes(plan: Plan, recipe: Recipe, home: Path, epochs: int) -> Iterator[tuple[str, object]]:
+def _changes(plan: Plan, recipe: Recipe, home: Path) -> Iterator[tuple[str, object]]:
     yield "name", f"{recipe.name}-{plan.name}"
     yield "weights", home / START
     yield "weights_as", "whole"
-    yield "freeze", False
-    yield "stages", (Stage(size=recipe.size, epochs=epochs),)
     yield "keep_zeros", plan.method != "channels"
     yield "channels", home / CHANNELS if plan.method == "channels" else None
-    rate = recipe.optimizer.learning_rate * RATE
-    yield "optimizer", recipe.optimizer.model_copy(update={"learning_rate": rate, "warmup_epochs": 0})
 
 
 def _figures(network: Classifier, known: Slices) -> tuple[float, float]:

@@ -29,12 +29,22 @@ class Ratio(BaseModel):
     high: float
 
 
-def compare_times(dense: Path, pruned: Path, slices: npt.NDArray[np.uint8], rounds: int = ROUNDS) -> Ratio:
-    """One slice at a time on one thread of ONNX Runtime's CPU provider; both see the same load of the machine."""
-    sessions = [_session(path) for path in (dense, pruned)]
+def compare_times(
+    dense: Path,
+    pruned: Path,
+    slices: npt.NDArray[np.uint8],
+    rounds: int = ROUNDS,
+    *,
+    others: npt.NDArray[np.uint8] | None = None,
+) -> Ratio:
+    """One slice at a time on one thread of ONNX Runtime's CPU provider; both see the same load of the machine.
+
+    `others` are the slices at the second graph's size, where that is another one.
+    """
+    asked = [(_session(dense), slices), (_session(pruned), slices if others is None else others)]
     ratios = []
     for turn in range(rounds + 1):
-        seconds = [_time(session, slices) for session in sessions]
+        seconds = [_time(session, given) for session, given in asked]
         if turn:
             ratios.append(seconds[1] / seconds[0])
     low, median, high = np.quantile(ratios, (0.25, 0.5, 0.75))
@@ -69,12 +79,16 @@ def say_speed(levels: Sequence[Mapping[str, Any]]) -> str:
     """What masks and cut channels do to inference time, in the figures measured."""
     masked = [level["time"]["median"] for level in levels if level["method"] != "channels"]
     cut = [level["time"]["median"] for level in levels if level["method"] == "channels"]
-    spans = [f"{min(each):.2f} to {max(each):.2f}" for each in (masked, cut)]
-    verdict = "bring no speed" if min(masked) > NO_SPEED else "change the time"
-    return (
-        f"Masks alone {verdict}: a 0 is multiplied like any other number, and the masked networks take {spans[0]} of "
-        f"the dense one's time. Channels that are really gone leave {spans[1]} of it."
-    )
+    said = []
+    if masked:
+        verdict = "bring no speed" if min(masked) > NO_SPEED else "change the time"
+        said.append(
+            f"Masks alone {verdict}: a 0 is multiplied like any other number, and the masked networks take "
+            f"{min(masked):.2f} to {max(masked):.2f} of the dense one's time."
+        )
+    if cut:
+        said.append(f"Channels that are really gone leave {min(cut):.2f} to {max(cut):.2f} of the dense one's time.")
+    return " ".join(said)
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

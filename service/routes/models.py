@@ -65,6 +65,7 @@ def version_fields(catalogue: Catalogue, bundle: Bundle) -> dict[str, Any]:
         "explain": catalogue.explain_state(bundle),
         "reason": bundle.reason,
         "sha256": card.files[MODEL_FILE] if card else None,
+        "precision": card.precision if card else None,
         "provider": session.provider if session else None,
         "plan": PlanView(**{k: v for k, v in asdict(session.plan).items() if k != "provider"}) if session else None,
     }

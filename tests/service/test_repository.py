@@ -112,6 +112,22 @@ def test_other_weights_than_the_golden_answers_are_refused(tmp_path: Path) -> No
     assert reason(tmp_path).startswith("golden answers differ by")
 
 
+@pytest.mark.parametrize(
+    ("precision", "shift", "served"), [("fp32", 0.04, False), ("int8", 0.04, True), ("int8", 0.4, False)]
+)
+def test_integers_may_round_a_step_apart_and_no_further(
+    tmp_path: Path, precision: str, shift: float, *, served: bool
+) -> None:
+    folder = write_bundle(tmp_path)
+    with np.load(folder / "golden.npz") as golden:
+        images, logits = golden["images"], golden["logits"]
+    logits[:, 0] += np.float32(shift)
+    np.savez(folder / "golden.npz", images=images, logits=logits)
+    write_card(folder, precision=precision)
+    (bundle,) = opened(tmp_path).bundles
+    assert (bundle.state == "ready") == served, bundle.reason
+
+
 def test_an_empty_golden_file_proves_nothing(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path)
     np.savez(folder / "golden.npz", images=np.zeros((0, 32, 32), np.uint8), logits=np.zeros((0, 4), np.float32))

@@ -7,7 +7,7 @@ import torch
 
 from training import checkpoint
 from training import prune as step
-from training.config import read_recipe
+from training.config import Recipe, read_recipe
 from training.errors import OrderError, RecipeError
 from training.export import export
 from training.networks.channels import cut_channels, prune_channels
@@ -78,6 +78,31 @@ def test_a_pruned_level_is_a_run_that_exports(pruned: Path, pictures: Path) -> N
     assert export(pictures, level).stat().st_size < (pruned / "model.onnx").stat().st_size
 
 
+@pytest.mark.parametrize(("epochs", "sizes"), [(1, [64]), (2, [24, 64]), (6, [24, 24, 24, 64, 64, 64])])
+def test_retraining_goes_through_the_sizes_of_the_first_training(
+    finished: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, epochs: int, sizes: list[int]
+) -> None:
+    seen: list[Recipe] = []
+
+    def refuse(recipe: Recipe, *_: Path) -> None:
+        seen.append(recipe)
+        raise RecipeError("seen enough")
+
+    monkeypatch.setattr(step, "train", refuse)
+    run = Path(shutil.copytree(finished, tmp_path / "tiny"))
+    with pytest.raises(RecipeError, match="seen enough"):
+        prune(pictures, run, epochs, only=["channels-25"], rate=0.5)
+    (recipe,) = seen
+    assert [stage.size for stage in recipe.stages for _ in range(stage.epochs)] == sizes
+    assert recipe.optimizer.learning_rate == pytest.approx(0.5 * read_recipe(run / RECIPE).optimizer.learning_rate)
+    assert recipe.channels == run / "prune" / "channels-25" / "channels.json"
+
+
+def test_a_level_that_does_not_exist_is_named(pruned: Path, pictures: Path) -> None:
+    with pytest.raises(RecipeError, match="there is no level channels-99"):
+        prune(pictures, pruned, only=["channels-99"])
+
+
 def test_a_pruned_run_is_not_pruned_again(pruned: Path, pictures: Path) -> None:
     with pytest.raises(RecipeError, match="pruned already"):
         prune(pictures, pruned / "prune" / "oneshot-50")
@@ -99,3 +124,4 @@ def test_the_verdict_on_speed_follows_the_measurement() -> None:
 
     assert "bring no speed" in say_speed([level("oneshot", 1.01), level("channels", 0.4)])
     assert "change the time" in say_speed([level("oneshot", 0.7), level("channels", 0.4)])
+    assert "Masks" not in say_speed([level("channels", 0.4)])

@@ -75,6 +75,7 @@ function identity(detail, card) {
   const facts = {
     "SHA-256": detail.sha256,
     Input: `${card.input.width} × ${card.input.height}, ${card.input.color}`,
+    Precision: card.precision,
     Temperature: card.temperature.toFixed(3),
     Batches: detail.plan ? `${detail.plan.lanes} lanes, at most ${detail.plan.max_batch_size} slices each` : "none",
   };

@@ -54,3 +54,17 @@ def test_the_default_model_is_the_settings(models: Path) -> None:
 def test_a_default_model_that_is_not_there_is_not_ready(models: Path) -> None:
     with TestClient(create_app(Settings(models=models, provider="cpu", default_model="none"))) as client:
         assert client.get("/readyz").status_code == 503
+
+
+def test_a_version_says_what_it_computes_in(models: Path) -> None:
+    write_bundle(models, version=2, precision="int8")
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        versions = client.get("/models/tiny").json()["versions"]
+        assert [version["precision"] for version in versions] == ["fp32", "int8"]
+        assert client.get("/models/tiny/versions/2").json()["card"]["precision"] == "int8"
+
+
+def test_integers_never_answer_by_default_where_a_float_model_serves(models: Path) -> None:
+    write_bundle(models, "alpha", precision="int8")
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        assert client.get("/models").json()["default"] == "tiny"
