@@ -6,6 +6,7 @@ same large blocks again: the kernel then clears gigabytes of pages a second for 
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 KNOBS = {
     -1: -1,  # M_TRIM_THRESHOLD: never trim the heap's top
@@ -16,7 +17,18 @@ KNOBS = {
 
 def keep_freed_memory() -> bool:
     """Ask glibc to do so; False where there is no glibc."""
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _glibc("mallopt")
     return mallopt is not None and all(mallopt(knob, value) == 1 for knob, value in KNOBS.items())
+
+
+def give_back_freed_memory() -> bool:
+    """Give kept pages back to the kernel after all; False where there is no glibc or nothing to give."""
+    trim = _glibc("malloc_trim")
+    return trim is not None and trim(0) == 1
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return found
