@@ -9,8 +9,6 @@ from typing import TypeVar
 
 import torch
 
-from training.malloc import give_back_freed_memory
-
 T = TypeVar("T")
 
 CPU_IS_FULL = ("can't allocate memory", "not enough memory", "could not create a primitive")
@@ -45,9 +43,8 @@ def is_full(error: RuntimeError | MemoryError) -> bool:
 
 
 def free() -> None:
-    """Let go of what the failed attempt held: kept by `malloc`, it would leave no room for what is not its own."""
+    """Let go of what the failed attempt held."""
     gc.collect()
-    give_back_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
