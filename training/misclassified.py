@@ -1,5 +1,6 @@
 """What a network answered wrongly on its test folds, the surest first: a contact sheet of slices."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,9 @@ PUBLIC_SHEET = "misclassified.public.png"
 MOST = 48
 MOST_PUBLIC = 12
 COLUMNS = 6
-TILE, WORDS = 150, 38
+TILE, WORDS = 150, 52
+LETTERS = 27
+"""Of a path, in one line of a tile."""
 
 
 class Wrong(NamedTuple):
@@ -64,15 +67,17 @@ def wrong_answers(run: Path) -> list[Wrong]:
 
 def draw_sheet(wrong: Sequence[Wrong], data: Path, path: Path, title: str) -> None:
     """A tile a slice with truth, answer, probability and file."""
-    lines = max(-(-len(wrong) // COLUMNS), 1)
-    sheet = Image.new("L", (TILE * COLUMNS, 16 + (TILE + WORDS) * lines), 0)
+    height = max(-(-len(wrong) // COLUMNS), 1)
+    sheet = Image.new("L", (TILE * COLUMNS, 16 + (TILE + WORDS) * height), 0)
     pen = ImageDraw.Draw(sheet)
     pen.text((3, 2), title, fill=255)
     for place, each in enumerate(wrong):
         left, top = place % COLUMNS * TILE, 16 + place // COLUMNS * (TILE + WORDS)
         with Image.open(data / each.row.path) as image:
             sheet.paste(ImageOps.contain(to_grey(image), (TILE - 2, TILE - 2)), (left, top + WORDS))
-        words = f"{_name(each.row.label)}\n-> {each.answer} {each.probability:.2f}\n{_file(each.row)}"
+        words = (
+            f"{_name(each.row.label)}\n-> {each.answer} {each.probability:.2f}\n{textwrap.fill(each.row.path, LETTERS)}"
+        )
         pen.multiline_text((left + 2, top), words, fill=255, spacing=1)
     sheet.save(path)
 
@@ -83,8 +88,3 @@ def _is_right(label: str, answer: str, recipe: Recipe) -> bool:
 
 def _name(label: str) -> str:
     return "tumor, type unknown" if label == UNKNOWN_TUMOR else label
-
-
-def _file(row: Row) -> str:
-    """The end of its path, as far as a tile is wide."""
-    return row.path.split("/", 1)[-1][-24:]
