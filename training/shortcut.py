@@ -16,7 +16,7 @@ from training.data.index import NO_FOLD
 from training.data.outlines import load_masks
 from training.data.slices import Slices
 from training.errors import made_by
-from training.intervals import RESAMPLES, Chosen, Interval, intervals
+from training.intervals import RESAMPLES, Chosen, Interval, bounded, intervals
 from training.measure import ALL
 from training.protocol import protocol
 from training.scores import Floats
@@ -111,7 +111,8 @@ def _accuracy(known: Slices, probs: Probabilities, seed: int, resamples: int) ->
     def figures(chosen: Chosen) -> dict[str, float]:
         return {"accuracy": float(right[chosen].mean())}
 
-    return intervals(figures, known.rows, seed, resamples)["accuracy"]
+    groups = len({(row.dataset, row.group) for row in known.rows})
+    return bounded(intervals(figures, known.rows, seed, resamples)["accuracy"], groups)
 
 
 def _auroc(slices: Slices, probs: Probabilities, recipe: Recipe, resamples: int) -> Interval | None:
