@@ -43,6 +43,9 @@ class DataConfig(_Strict):
     folds: PositiveInt = Field(5, description="Folds that are dealt where none are published.")
     relabel: dict[str, str] = Field({}, description="Labels to be read as another one, such as glioma: tumor.")
     leave_out: tuple[str, ...] = Field((), description="Datasets that no fold holds: measured whole, as a new source.")
+    keep: Literal["original", "copy"] = Field(
+        "original", description="Of a picture and its copy in another dataset; the original goes with its whole group."
+    )
     train_folds: tuple[int, ...]
     val_folds: tuple[int, ...]
     test_folds: tuple[int, ...]

@@ -1,6 +1,5 @@
 """One recipe over all folds: fold i tests, fold i + 1 validates, the others train; resumed fold by fold."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,12 @@ from training.config import Recipe, read_recipe
 from training.data.index import read_index
 from training.data.slices import Slices, allowed_classes
 from training.errors import RecipeError
-from training.evaluate import PREDICTIONS, evaluate
+from training.evaluate import evaluate
 from training.history import read_history
 from training.index import INDEX, index
 from training.intervals import RESAMPLES, Interval
+from training.misclassified import draw_misclassified
+from training.predictions import read_predictions
 from training.report import Report
 from training.train import RECIPE, train
 
@@ -53,6 +54,7 @@ def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMP
     runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"fold-{fold}", resamples) for fold in folds_of(recipe)]
     found = summarise(recipe, runs, resamples)
     (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
+    draw_misclassified(data, run)
     return found
 
 
@@ -104,12 +106,11 @@ def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
     for run in runs:
         indexed = {row.path: row for row in read_index(run / INDEX)}
         tested = read_recipe(run / RECIPE).data.test_folds
-        with (run / PREDICTIONS).open(newline="") as lines:
-            for line in csv.DictReader(lines):
-                row = indexed[line["path"]]
-                if row.label in recipe.class_names and row.fold in tested:
-                    rows.append(row)
-                    probs.append([float(line[name]) for name in recipe.class_names])
+        for line in read_predictions(run):
+            row = indexed[line["path"]]
+            if row.label in recipe.class_names and row.fold in tested:
+                rows.append(row)
+                probs.append([float(line[name]) for name in recipe.class_names])
     allowed = np.stack([allowed_classes(row.label, recipe.class_names) for row in rows])
     seen = Slices(rows, np.zeros((len(rows), 0, 0), np.uint8), allowed)
     return measure.Predictions(seen, np.array(probs), np.array(probs), recipe.class_names)

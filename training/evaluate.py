@@ -5,7 +5,6 @@ service's accuracy over the same slices must be the report's to the last digit. 
 measured in torch, and its report cannot be registered.
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,20 +25,20 @@ from training.graph import Floats, Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES
 from training.measure import Predictions
+from training.misclassified import draw_misclassified
+from training.predictions import PREDICTIONS, write_predictions
 from training.protocol import notes, protocol
 from training.report import Bar, Measured, Report
 from training.scores import confusion_matrix
 from training.train import RECIPE, load_best, load_folds
 from training.validation import logits_of
 
-PREDICTIONS = "predictions.csv"
-
 LEAST_MACRO_F1 = 0.94
 MOST_ECE = 0.03
 
 
 def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequence[str] = ()) -> Report:
-    """Write `<run>/report.json`, `confusion.png` and `predictions.csv` for the recipe's test folds.
+    """Write `report.json`, `confusion.png`, `predictions.csv` and `misclassified.png` for the recipe's test folds.
 
     `remarks` stand first among the report's notes: what a reader must know that the recipe cannot say.
     """
@@ -50,7 +49,8 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
     found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
     report = found.model_copy(update={"notes": (*remarks, *found.notes)})
     (run / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n")
-    _write_predictions(predictions, run / PREDICTIONS)
+    write_predictions(predictions, run / PREDICTIONS)
+    draw_misclassified(data, run)
     return report
 
 
@@ -127,15 +127,3 @@ def _splits(recipe: Recipe) -> dict[str, tuple[int, ...]]:
 
 def _set_aside(recipe: Recipe) -> tuple[int, ...]:
     return (NO_FOLD,) if recipe.data.leave_out else ()
-
-
-def _write_predictions(predictions: Predictions, path: Path) -> None:
-    """One line a slice, probabilities in as many digits as they have."""
-    names = predictions.class_names
-    with path.open("w", newline="") as lines:
-        writer = csv.writer(lines)
-        writer.writerow(["path", "dataset", "label", "predicted", *names])
-        for row, answer, probs in zip(
-            predictions.slices.rows, predictions.answers, predictions.calibrated.tolist(), strict=True
-        ):
-            writer.writerow([row.path, row.dataset, row.label, names[answer], *probs])

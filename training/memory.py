@@ -11,8 +11,8 @@ import torch
 
 T = TypeVar("T")
 
-CPU_IS_FULL = ("can't allocate memory", "not enough memory")
-"""What torch's CPU allocator says, on Linux and on Windows."""
+CPU_IS_FULL = ("can't allocate memory", "not enough memory", "could not create a primitive")
+"""What torch's CPU allocator says, on Linux and on Windows, and oneDNN where it finds no room for its buffers."""
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 
@@ -30,16 +30,16 @@ class Parts:
             reset()
             try:
                 return [compute(slice(start, start + size)) for start in range(0, count, max(size, 1))]
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if size <= 1 or not is_full(error):
                     raise
             self.size = math.ceil(size / 2)
             free()
 
 
-def is_full(error: RuntimeError) -> bool:
+def is_full(error: RuntimeError | MemoryError) -> bool:
     """Whether memory ran out, on a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in CPU_IS_FULL)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in CPU_IS_FULL)
 
 
 def free() -> None:

@@ -3,8 +3,8 @@
 from service.contract.card import Card
 from training.config import Recipe
 from training.confusion import CONFUSION
-from training.data.provenance import provenance
-from training.judge.page import ATTRIBUTION, PAGE
+from training.data.provenance import ATTRIBUTION, provenance
+from training.judge.page import PAGE
 from training.judge.report import ExplanationReport
 from training.judge.text import judgement
 from training.report import Report

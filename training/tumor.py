@@ -49,6 +49,16 @@ def tumor_intervals(
     return {name: bounded(each, fewest.get(name, sum(groups.values()))) for name, each in found.items()}
 
 
+def tumor_auroc(rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, resamples: int) -> Interval:
+    """The AUROC of tumour probabilities (N,) alone."""
+    shows = shows_tumor(rows)
+
+    def figures(chosen: Chosen) -> dict[str, float]:
+        return {"auroc": float(roc_auc_score(shows[chosen], tumor[chosen]))}
+
+    return intervals(figures, rows, seed, resamples)["auroc"]
+
+
 def shows_tumor(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
     """Which slices (N,) show a tumour of any type."""
     return np.array([row.label != NO_TUMOR for row in rows])

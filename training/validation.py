@@ -12,6 +12,7 @@ from training import scores
 from training.data.outlines import Masks
 from training.data.slices import Slices
 from training.losses import partial_label_loss
+from training.memory import Parts
 from training.networks.classifier import Classifier
 from training.processes import Processes
 
@@ -20,10 +21,14 @@ BATCH = 64
 
 @torch.inference_mode()
 def logits_of(network: nn.Module, slices: Slices, device: str | torch.device, batch_size: int = BATCH) -> Tensor:
-    """Logits (N, classes), float32 on the CPU, in evaluation mode."""
+    """Logits (N, classes), float32 on the CPU, in evaluation mode; batches halve where memory runs out."""
     network.eval()
-    starts = range(0, len(slices.rows), batch_size)
-    parts = [network(torch.from_numpy(slices.pixels[i : i + batch_size].copy()).to(device)).logits for i in starts]
+
+    def answer(chosen: slice) -> Tensor:
+        logits: Tensor = network(torch.from_numpy(slices.pixels[chosen].copy()).to(device)).logits
+        return logits
+
+    parts = Parts(batch_size).run(len(slices.rows), answer, lambda: None)
     return torch.cat(parts).float().cpu()
 
 

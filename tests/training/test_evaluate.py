@@ -17,9 +17,10 @@ from training.confusion import CONFUSION
 from training.data.index import sha256_of
 from training.data.phantom import draw_phantom
 from training.errors import OrderError
-from training.evaluate import PREDICTIONS, evaluate
+from training.evaluate import evaluate
 from training.graph import Graph
 from training.index import index
+from training.predictions import PREDICTIONS
 from training.report import Bar, Report
 from training.train import RECIPE, input_spec
 

@@ -8,8 +8,16 @@ CPU_WORDS = (
 )
 
 
-@pytest.mark.parametrize("full", [RuntimeError(CPU_WORDS), torch.OutOfMemoryError("CUDA out of memory.")])
-def test_parts_halve_until_they_fit_and_stay_small(full: RuntimeError) -> None:
+FULL = [
+    RuntimeError(CPU_WORDS),
+    RuntimeError("could not create a primitive"),
+    torch.OutOfMemoryError("CUDA out of memory."),
+    MemoryError("std::bad_alloc"),
+]
+
+
+@pytest.mark.parametrize("full", FULL)
+def test_parts_halve_until_they_fit_and_stay_small(full: Exception) -> None:
     parts, tried = Parts(None), []
 
     def compute(chosen: slice) -> int:

@@ -11,11 +11,12 @@ from training.data.splits import assign_folds
 def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:
     """The rows that `config` asks for, each in a fold from 1 to `config.folds`, or in `NO_FOLD` if left out.
 
-    A row that copies another row's picture is dropped. Folds are as published and dealt by group where none is
-    (`published`), or dealt anew by group (`group`), by slice, letting near-duplicates span folds as much earlier
-    work did (`random`), or by group with the publisher's test slices as the last fold (`official`).
+    A row that copies another row's picture is dropped, or the other row with its near-duplicates (`config.keep`).
+    Folds are as published and dealt by group where none is (`published`), or dealt anew by group (`group`), by slice,
+    letting near-duplicates span folds as much earlier work did (`random`), or by group with the publisher's test
+    slices as the last fold (`official`).
     """
-    kept = [replace(row, label=config.relabel.get(row.label, row.label)) for row in _without_copies(rows)]
+    kept = [replace(row, label=config.relabel.get(row.label, row.label)) for row in KEPT[config.keep](rows)]
     dealt = SPLITS[config.split](kept, config.folds, seed)
     return [replace(row, fold=NO_FOLD) if row.dataset in config.leave_out else row for row in dealt]
 
@@ -23,6 +24,13 @@ def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:
 def _without_copies(rows: Sequence[Row]) -> list[Row]:
     here = {row.path for row in rows}
     return [row for row in rows if row.same_as not in here]
+
+
+def _without_originals(rows: Sequence[Row]) -> list[Row]:
+    """The copies stay; whatever lies in a group with an original goes, so that no group spans two datasets."""
+    copied = {row.same_as for row in rows}
+    groups = {(row.dataset, row.group) for row in rows if row.path in copied}
+    return [row for row in rows if (row.dataset, row.group) not in groups]
 
 
 def _published(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
@@ -42,4 +50,5 @@ def _official(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
     return [replace(row, fold=folds) if row.official_split == TESTING else next(dealt) for row in marked]
 
 
+KEPT = {"original": _without_copies, "copy": _without_originals}
 SPLITS = {"published": _published, "group": assign_folds, "random": _random, "official": _official}

@@ -34,6 +34,11 @@ KNOWN = {
 }
 
 
+PUBLISHABLE = {"figshare": "Slices: Cheng, figshare, doi 10.6084/m9.figshare.1512427, CC BY 4.0, cropped and resized."}
+"""Datasets whose licence lets a slice be shown, with the attribution it asks for."""
+ATTRIBUTION = " ".join(PUBLISHABLE.values())
+
+
 def provenance(dataset: str) -> Provenance:
     """What is known of `dataset`; for one nobody described, that."""
     return KNOWN.get(dataset, Provenance("not described", "not stated", "Nothing is known of how it was collected."))

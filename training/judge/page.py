@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 
 from service.contract.geometry import Heatmap, peak_of
 from training.config import Recipe
+from training.data.provenance import ATTRIBUTION, PUBLISHABLE
 from training.judge.measures import pointing
 from training.judge.tumors import Tumors
 
 PAGE = "explanations.png"
-PUBLISHABLE = {"figshare": "Slices: Cheng, figshare, doi 10.6084/m9.figshare.1512427, CC BY 4.0, cropped and resized."}
-"""Datasets whose licence lets a slice be shown, with the attribution it asks for."""
-ATTRIBUTION = " ".join(PUBLISHABLE.values())
 EXAMPLES = 4
 
 

@@ -32,6 +32,12 @@ def test_copies_of_pictures_that_are_there_are_dropped(config: DataConfig) -> No
     assert arrange(COPIES, config, seed=1) != []
 
 
+def test_a_copy_may_stay_and_the_original_goes_with_its_near_duplicates(config: DataConfig) -> None:
+    paths = {row.path for row in arrange(ROWS, config.model_copy(update={"keep": "copy"}), seed=1)}
+    gone = {f"first/glioma/{i}.png" for i in range(4)}  # 2 is copied, 3 lies in its group
+    assert paths == {row.path for row in ROWS} - gone
+
+
 def test_published_folds_stay_and_the_rest_is_dealt_by_group(config: DataConfig) -> None:
     rows = arrange(ROWS, config, seed=1)
     assert rows[:20] == PUBLISHED

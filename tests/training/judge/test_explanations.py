@@ -7,9 +7,9 @@ from PIL import Image
 from service.contract.cam import METHODS
 from service.contract.card import EXPLAIN_FILE, MODEL_FILE
 from training.data.index import read_index, sha256_of
+from training.data.provenance import PUBLISHABLE
 from training.errors import DataError, OrderError
 from training.index import INDEX
-from training.judge import page as page_step
 from training.judge.explanations import judge_explanations
 from training.judge.page import PAGE
 from training.judge.priors import PRIORS
@@ -75,7 +75,7 @@ def test_only_slices_whose_licence_allows_it_are_shown(
 ) -> None:
     with Image.open(judged / PAGE) as page:
         without = page.height
-    monkeypatch.setitem(page_step.PUBLISHABLE, "drawn", "Drawn here.")
+    monkeypatch.setitem(PUBLISHABLE, "drawn", "Drawn here.")
     judge_explanations(outlined, judged, resamples=50, curve_slices=report.slices["curves"])
     with Image.open(judged / PAGE) as page:
         assert page.height > without
