@@ -11,6 +11,7 @@ from uvicorn.config import STARTUP_FAILURE
 from service.app import create_app
 from service.keycommand import run as run_keys
 from service.logs import configure
+from service.processes.supervisor import supervise
 from service.server import DrainingServer
 from service.session import ProviderUnavailable
 from service.settings import read_settings
@@ -35,6 +36,8 @@ def serve() -> int:
     try:
         settings = read_settings(**given)
         configure(settings.log_level)
+        if settings.workers > 1:
+            return supervise(settings)
         app = create_app(settings)
     except (ValueError, ProviderUnavailable) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet

@@ -1,6 +1,7 @@
 """The models that answer: one predictor a bundle that opened, and which of them is the default."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from service.cpus import give_way, usable_cpus
@@ -42,6 +43,16 @@ class Catalogue:
         )
         self._decoders.shutdown(wait=False)
         self._drawers.shutdown(wait=False)
+
+    @property
+    def predictors(self) -> Mapping[tuple[str, int], Predictor]:
+        """Those that serve, by model and version."""
+        return self._predictors
+
+    @property
+    def explainers(self) -> Mapping[tuple[str, int], Explainer]:
+        """Those that explain, by model and version."""
+        return self._explainers
 
     @property
     def default(self) -> str | None:

@@ -19,6 +19,7 @@ from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
 from service.metrics import Metrics
 from service.predictor import Prediction, Timing, prediction_of
 from service.settings import Settings
+from service.tally import Tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class Explainer:
         threads: Executor,
         settings: Settings,
         metrics: Metrics,
+        batcher: Batcher[Question, Gradients] | None = None,
+        admitted: Tally | None = None,
     ) -> None:
         plan = next(iter(sessions.values())).plan
         self.card = card
@@ -55,18 +58,28 @@ class Explainer:
         self._settings = settings
         self._metrics = metrics
         self._labels = {"model": card.name, "version": str(card.version)}
-        self._admitted = 0
+        self._admitted = admitted or Tally()
         self._together = plan.max_batch_size
-        self._batcher: Batcher[Question, Gradients] = Batcher(
+        self._batcher: Batcher[Question, Gradients] = batcher or Batcher(
             partial(explain_each, sessions),
             lanes=plan.lanes,
             max_batch_size=self._together,
-            max_queue_size=settings.explain_max_pictures * self._together,
+            max_queue_size=self.permits,
             name="explain-lane",
             begin=give_way,
         )
         metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.explain_ready.labels(**self._labels).set_function(lambda: float(self.ready))
+
+    @property
+    def batcher(self) -> Batcher[Question, Gradients]:
+        """What stands before the sessions."""
+        return self._batcher
+
+    @property
+    def permits(self) -> int:
+        """Most questions at once, over all processes."""
+        return self._settings.explain_max_pictures * self._together
 
     @property
     def ready(self) -> bool:
@@ -84,7 +97,7 @@ class Explainer:
     def refuse_if_full(self) -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
         most = self._settings.explain_max_pictures
-        if self._admitted >= most:
+        if self._admitted.whole >= most:
             raise Overloaded(f"{most} pictures are being explained already")
 
     async def explain(self, content: bytes, wish: Wish) -> Explained:
@@ -138,8 +151,8 @@ class Explainer:
     @contextmanager
     def _permit(self) -> Iterator[None]:
         self.refuse_if_full()
-        self._admitted += 1
+        self._admitted.own += 1
         try:
             yield
         finally:
-            self._admitted -= 1
+            self._admitted.own -= 1

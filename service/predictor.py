@@ -18,6 +18,7 @@ from service.images import read_slice
 from service.metrics import Metrics
 from service.session import Plan, Session
 from service.settings import Settings
+from service.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,22 @@ def prediction_of(probs: Probabilities, names: Sequence[str], batch_size: int, t
 class Predictor:
     """Decodes in `decoders`, batches before `session`, and keeps no more pictures at once than it can answer.
 
+    A `batcher` of one's own and a tally that others count in are for a session that runs in another process.
+
     The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
     """
 
-    def __init__(self, card: Card, session: Session, decoders: Executor, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        card: Card,
+        session: Session,
+        decoders: Executor,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        batcher: Batcher[Slice, Probabilities] | None = None,
+        admitted: Tally | None = None,
+    ) -> None:
         plan = session.plan
         self.card = card
         self._session = session
@@ -66,9 +79,9 @@ class Predictor:
         self._settings = settings
         self._metrics = metrics
         self._labels = {"model": card.name, "version": str(card.version)}
-        self._admitted = 0
+        self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
-        self._batcher: Batcher[Slice, Probabilities] = Batcher(
+        self._batcher: Batcher[Slice, Probabilities] = batcher or Batcher(
             self._run,
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
@@ -88,6 +101,16 @@ class Predictor:
         """Lanes × threads × batch size in force."""
         return self._session.plan
 
+    @property
+    def batcher(self) -> Batcher[Slice, Probabilities]:
+        """What stands before the session."""
+        return self._batcher
+
+    @property
+    def permits(self) -> int:
+        """Most pictures at once, over all processes."""
+        return self._permits
+
     async def start(self) -> None:
         """Start the lanes."""
         await self._batcher.start()
@@ -98,8 +121,8 @@ class Predictor:
 
     def refuse_if_full(self) -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
-        if self._admitted >= self._permits:
-            error = Overloaded(f"{self._admitted} slices are being answered already")
+        if self._admitted.whole >= self._permits:
+            error = Overloaded(f"{self._admitted.whole} slices are being answered already")
             self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
             raise error
 
@@ -155,13 +178,13 @@ class Predictor:
 
     @contextmanager
     def _permit(self) -> Iterator[None]:
-        if self._admitted >= self._permits:
-            raise Overloaded(f"{self._admitted} slices are being answered already")
-        self._admitted += 1
+        if self._admitted.whole >= self._permits:
+            raise Overloaded(f"{self._admitted.whole} slices are being answered already")
+        self._admitted.own += 1
         try:
             yield
         finally:
-            self._admitted -= 1
+            self._admitted.own -= 1
 
     def _observe(self, prediction: Prediction) -> None:
         timing = prediction.timing

@@ -2,7 +2,7 @@
 
 import ctypes
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from service.cuda import cuda_options
+
 Slice = npt.NDArray[np.uint8]
 """One network input (height, width)."""
 Logits = npt.NDArray[np.float32]
@@ -18,11 +20,6 @@ Logits = npt.NDArray[np.float32]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
-CUDA_OPTIONS = {
-    "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE tunes again on every new shape
-    "arena_extend_strategy": "kSameAsRequested",  # the arena never shrinks, so it should not double either
-    "use_tf32": "0",  # golden answers come from float32
-}
 
 
 class ProviderUnavailable(RuntimeError):
@@ -62,13 +59,15 @@ class Session:
     Raises `ProviderUnavailable` where ONNX Runtime silently took another provider than the plan's.
     """
 
-    def __init__(self, path: Path, plan: Plan, logits: str = "logits") -> None:
+    def __init__(
+        self, path: Path, plan: Plan, logits: str = "logits", provider_options: Mapping[str, str] | None = None
+    ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = plan.threads_per_lane
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
         options.log_severity_level = 3
-        wanted = [CPU] if plan.provider == CPU else [(plan.provider, CUDA_OPTIONS), CPU]
+        wanted = [CPU] if plan.provider == CPU else [(plan.provider, provider_options or cuda_options()), CPU]
         self._session = ort.InferenceSession(path, options, providers=wanted)
         self._input = self._session.get_inputs()[0]
         self._logits = logits
@@ -98,9 +97,11 @@ class Session:
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
 
+    def _bucket(self, size: int) -> int:
+        return next(bucket for bucket in self.plan.buckets if bucket >= size)
+
     def _padded(self, slices: Sequence[Slice]) -> npt.NDArray[np.uint8]:
-        size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
-        batch = np.zeros((size, *slices[0].shape), np.uint8)
+        batch = np.zeros((self._bucket(len(slices)), *slices[0].shape), np.uint8)
         np.stack(slices, out=batch[: len(slices)])
         return batch
 

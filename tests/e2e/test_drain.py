@@ -2,16 +2,12 @@ import asyncio
 import json
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import httpx2
-import pytest
 
-from tests.bundles import write_bundle
-from tests.e2e.conftest import Server, start
+from tests.e2e.conftest import Server, wait_until
 from tests.loop import run
 from tests.pictures import png
 
@@ -37,30 +33,6 @@ def held_bytes(server: Server) -> float:
 
 def holds(server: Server, size: int) -> bool:
     return held_bytes(server) == size
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; fail where it does not within 20 seconds."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers of the tiny model under some settings; none outlives its test."""
-    write_bundle(tmp_path / "models")
-    servers: list[Server] = []
-
-    def launch(**settings: str) -> Server:
-        servers.append(start(tmp_path, tmp_path / "models", None, **settings))
-        return servers[-1]
-
-    yield launch
-    for server in servers:
-        server.process.kill()
-        server.process.wait(20)
 
 
 def test_work_in_flight_ends_while_new_work_is_refused_and_readiness_is_off(launch: Callable[..., Server]) -> None:
