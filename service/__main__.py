@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from service.app import create_app
 from service.keycommand import run as run_keys
 from service.logs import configure
+from service.processes.supervisor import supervise
 from service.scorecommand import run as run_score
 from service.server import DrainingServer
 from service.session import ProviderUnavailable
@@ -42,6 +43,8 @@ def serve() -> int:
     try:
         settings = read_settings(**given)
         lines = configure(settings.log_level)
+        if settings.workers > 1:
+            return supervise(settings, lines)
         app = create_app(settings)
         app.state.metrics.lost_log_lines.set_function(lambda: lines.lost)
     except (ValueError, ProviderUnavailable) as error:

@@ -1,7 +1,8 @@
 """Put the service together and take it apart; nothing happens at import."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.bound_session import BoundSession
 from service.catalogue import Catalogue
 from service.contract.card import Card
 from service.cpus import usable_cpus
+from service.cuda import cuda_options
 from service.errors import ServiceError
 from service.explain_session import ExplainSession
 from service.headers import SafeHeaders
@@ -33,22 +36,51 @@ from service.settings import Settings
 DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
 
 
-def create_app(settings: Settings) -> FastAPI:
+@dataclass(frozen=True)
+class Parts:
+    """What an app is put together from; one of several processes brings parts that know of the others."""
+
+    metrics: Metrics
+    catalogue: Catalogue
+    intake: Intake
+    rates: Rates | None
+    render_metrics: Callable[[], Awaitable[bytes]]
+
+
+def own_parts(settings: Settings) -> Parts:
+    """The parts of a process that does all by itself."""
+    metrics = Metrics()
+    repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
+    intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+
+    async def render() -> bytes:
+        return metrics.render()
+
+    return Parts(
+        metrics=metrics,
+        catalogue=Catalogue(repository, settings, metrics, intake.all_left),
+        intake=intake,
+        rates=Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None,
+        render_metrics=render,
+    )
+
+
+def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     """The ASGI app; its lifespan opens the models and closes them again.
 
     Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had, and `ValueError`
     where the service would be open to a network without anybody having said so.
     """
     keys = key_file(settings)
-    metrics = Metrics()
-    repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
-    intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
-    catalogue = Catalogue(repository, settings, metrics, intake.all_left)
+    logs_models = parts is None
+    parts = parts or own_parts(settings)
+    metrics, catalogue, intake = parts.metrics, parts.catalogue, parts.intake
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await catalogue.start()
-        log_models(catalogue)
+        if logs_models:
+            log_models(catalogue)
         yield
         await catalogue.stop()
 
@@ -64,8 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
     app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
-    app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
-    app.state.intake = intake
+    app.state.rates, app.state.intake, app.state.render_metrics = parts.rates, intake, parts.render_metrics
     metrics.held_bytes.set_function(lambda: intake.held_bytes)
     include_routes(app, settings)
     # Starlette hands each handler the class it was registered for, which its types do not say.
@@ -101,7 +132,11 @@ def session_opener(settings: Settings) -> OpenSession:
 
     def open_session(path: Path, card: Card) -> Session:
         def build(provider: str) -> Session:
-            return Session(path, make_plan(provider, cpus, *wishes), card.outputs.logits)
+            plan = make_plan(provider, cpus, *wishes)
+            if provider == CPU:
+                return Session(path, plan, card.outputs.logits)
+            options = cuda_options(settings.cudnn_search, graphs=settings.cuda_graphs)
+            return BoundSession(path, plan, card.outputs.logits, options)
 
         return with_fallback(settings, provider, build)
 

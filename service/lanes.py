@@ -99,7 +99,9 @@ class Lanes:
         max_stuck_runs: int,
         faulted: Callable[[Fault], None],
     ) -> None:
-        self._make_lanes = lambda: [Lane(f"{name}-{number}", begin) for number in range(count)]
+        self._make_lanes: Callable[[], list[Lane]] = lambda: [
+            Lane(f"{name}-{number}", begin) for number in range(count)
+        ]
         self._lanes: list[Lane] = []
         self._renew = renew
         self._max_stuck_runs = max_stuck_runs

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     max_batch_size: PositiveInt | None = Field(
         None, description="Slices in one run. None: 4 on the CPU, 32 on a GPU. Large delays everyone in the batch."
     )
+    cudnn_search: Literal["heuristic", "exhaustive"] = Field(
+        "heuristic", description="How CUDA's convolutions are chosen. `exhaustive` starts slower and may run faster."
+    )
+    cuda_graphs: bool = Field(
+        False, description="Whether each batch size is one CUDA graph: less work a run; refuses what CUDA cannot hold."
+    )
     max_queue_delay_ms: NonNegativeFloat = Field(
         0.0, description="Longest wait for a batch to fill. 0 batches what gathers behind a running batch, at no cost."
     )
@@ -113,6 +119,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with keys, or open to all.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Processes that decode and speak HTTP. 1 does all in one; more feed one that infers (Linux)."
+    )
     drain_seconds: PositiveInt = Field(
         20, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
     )

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from service.contract.card import CARD_FILE, REPORT_FILE
-from training.judge.page import ATTRIBUTION, PAGE
+from training.data.provenance import ATTRIBUTION
+from training.judge.page import PAGE
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
 from training.report import Report
