@@ -22,6 +22,7 @@ from training.judge.command import judge_explanations
 from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
 from training.results import results
+from training.variants.command import judge_variant, quantize
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -117,7 +118,8 @@ def whole_line(
     line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, results):
+for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, results,
+                quantize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

@@ -15,6 +15,7 @@ from training.judge.text import judgement
 from training.report import Report
 from training.tables import bullets, number, table
 from training.tumor import tumor_table
+from training.variants.report import VARIANT, beside, read_variant
 
 RESULTS = Path("training/RESULTS.md")
 HEAD = """# Results
@@ -73,6 +74,11 @@ def _explanations(path: Path, out: Path) -> str:
     return f"{text}\n\n![Examples drawn by lot]({os.path.relpath(page, out.parent)})\n\n{ATTRIBUTION}"
 
 
+def _variant(path: Path, _: Path) -> str:
+    found = read_variant(path)
+    return f"Beside {found.base}. {beside(found)}"
+
+
 def _is_bundle(folder: Path) -> bool:
     return (folder / CARD_FILE).exists()
 
@@ -80,4 +86,5 @@ def _is_bundle(folder: Path) -> bool:
 SECTIONS = (
     Section("Classification", REPORT_FILE, _classification),
     Section("Explanations", EXPLANATIONS, _explanations),
+    Section("Variants", VARIANT, _variant),
 )
