@@ -76,6 +76,7 @@ class Session:
         self.plan = plan
         self._path = path
         self._logits = logits
+        self._session: Any = None
         self.open()
 
     def open(self) -> None:
@@ -100,7 +101,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of the graph; nothing can be run before it is opened again."""
-        self._session: Any = None
+        self._session = None
 
     @property
     def is_open(self) -> bool:

@@ -66,7 +66,9 @@ def write_hungry_model(path: Path) -> None:
     model.graph.node[-1].output[0] = "modest_logits"
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(numpy_helper.from_array(np.array(each), name) for name, each in constants.items())
-    model.graph.initializer.extend(numpy_helper.from_array(np.float32(each), name) for name, each in numbers.items())
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(each, np.float32), name) for name, each in numbers.items()
+    )
     onnx.save(model, path)
 
 

@@ -198,7 +198,9 @@ class Drifting(Session):
         self.times += 1
 
     def run(self, slices: Sequence[Slice]) -> Logits:
-        return super().run(slices) + np.float32([0, 0, 0, self.times - 1])
+        logits = super().run(slices)
+        logits[:, 3] += self.times - 1
+        return logits
 
 
 def renewable(root: Path, kind: type[Session] = Session) -> tuple[Repository, Card, Session]:
