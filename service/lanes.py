@@ -99,9 +99,7 @@ class Lanes:
         max_stuck_runs: int,
         faulted: Callable[[Fault], None],
     ) -> None:
-        self._make_lanes: Callable[[], list[Lane]] = lambda: [
-            Lane(f"{name}-{number}", begin) for number in range(count)
-        ]
+        self._count, self._name, self._begin = count, name, begin
         self._lanes: list[Lane] = []
         self._renew = renew
         self._max_stuck_runs = max_stuck_runs
@@ -131,7 +129,7 @@ class Lanes:
         """Start a task a lane; one that ends before `stop` is started again."""
         self._serve = serve
         self._changed = changed
-        self._lanes = self._make_lanes()
+        self._lanes = [Lane(f"{self._name}-{number}", self._begin) for number in range(self._count)]
         for lane in self._lanes:
             self._start(lane)
 

@@ -9,7 +9,7 @@ Priority = Literal["stat", "routine"]
 PRIORITIES: tuple[Priority, ...] = ("stat", "routine")
 
 STAT_SHARE = 8
-"""One place in so many is kept for `stat`, so that a flood of routine work cannot shut the door on it."""
+"""For so many places there is one more that only `stat` may take, so that no flood of routine shuts the door on it."""
 
 
 class Urgency(NamedTuple):
@@ -35,8 +35,8 @@ Entry = TypeVar("Entry", bound=Waits)
 
 
 def places_for(priority: Priority, places: int) -> int:
-    """How many of a queue's places an entry of this priority may find taken before it is refused."""
-    return places if priority == "stat" else places - places // STAT_SHARE
+    """How many entries may wait before one of this priority is refused."""
+    return places + math.ceil(places / STAT_SHARE) if priority == "stat" else places
 
 
 class Queue(Generic[Entry]):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -86,6 +87,9 @@ def score(given: Arguments) -> dict[str, object]:
 
 def over_ray(job: "Job", parts: "Sequence[Sequence[File]]", given: Arguments) -> Iterator[Counter[str]]:
     """The parts' counts from a cluster's workers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers unless told not to
+    if "RAY_ADDRESS" not in os.environ:  # Ray's name for all of it on loopback; it reads this when it is imported
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     from service.scoring.cluster import do_all  # noqa: PLC0415 - ray is optional
 
     return do_all(job, open_scorer, parts, given.actors or usable_cpus()) if parts else iter(())

@@ -70,9 +70,6 @@ class Session:
     where ONNX Runtime silently took another provider than the plan's.
     """
 
-    _session: Any
-    """ONNX Runtime's, which has no types; None while closed."""
-
     def __init__(
         self, path: Path, plan: Plan, logits: str = "logits", provider_options: Mapping[str, str] | None = None
     ) -> None:
@@ -80,6 +77,7 @@ class Session:
         self._path = path
         self._logits = logits
         self._provider_options = provider_options or cuda_options()
+        self._session: Any = None
         self.open()
 
     def open(self) -> None:

@@ -16,12 +16,14 @@ from rich.console import Console
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
+from training.evidence.command import collect, misclassified, shortcut
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
 from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
 from training.results import results
+from training.variants.command import judge_variant, quantize
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -117,7 +119,8 @@ def whole_line(
     line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, results):
+for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations,
+                misclassified, shortcut, collect, results, quantize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

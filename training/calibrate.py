@@ -16,6 +16,7 @@ from training.errors import OrderError, made_by
 from training.scores import Ints, expected_calibration_error, negative_log_likelihood
 from training.train import RECIPE, load_best, load_folds
 from training.validation import logits_of
+from training.variants.guard import refuse_quantized
 
 CALIBRATION = "calibration.json"
 
@@ -39,6 +40,7 @@ class Calibration(BaseModel):
 
 def calibrate(data: Path, run: Path) -> Calibration:
     """Write `<run>/calibration.json`, fitted on the validation folds' slices of known class and on nothing else."""
+    refuse_quantized(run, "calibrate")
     recipe = read_recipe(made_by("train", run / RECIPE))
     network = load_best(recipe, run)
     held_out = load_folds(recipe, data, run, recipe.data.val_folds)

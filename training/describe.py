@@ -25,6 +25,8 @@ from training.limitations import INTENDED_USE, limitations
 from training.origin import Origin, read_origin
 from training.report import Report
 from training.train import input_spec
+from training.variants.integers import precision_of
+from training.variants.report import VariantReport, limits
 
 
 def describe(
@@ -32,6 +34,7 @@ def describe(
     report: Report,
     judged: ExplanationReport | None,
     *,
+    variant: VariantReport | None = None,
     run: Path,
     bundle: Path,
     version: int,
@@ -42,6 +45,7 @@ def describe(
         name=recipe.name,
         version=version,
         architecture=recipe.architecture,
+        precision=precision_of(bundle / MODEL_FILE),
         class_names=recipe.class_names,
         input=input_spec(recipe),
         outputs=Outputs(embedding="embedding"),
@@ -52,7 +56,7 @@ def describe(
         metrics=_metrics(report),
         training=_training(recipe, read_origin(run), bundle),
         intended_use=INTENDED_USE,
-        limitations=limitations(report),
+        limitations=(*limitations(report), *limits(variant, explained=judged is not None)),
         change=change,
     )
 

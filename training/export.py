@@ -17,6 +17,7 @@ from training.explainable import export_explain, forget_explains
 from training.graph import Answer, Graph
 from training.networks.classifier import Classifier
 from training.train import RECIPE, load_best, load_folds
+from training.variants.guard import refuse_quantized
 
 OPSET = 20
 """torch's own default; every runtime since 2024 reads it."""
@@ -31,6 +32,7 @@ ORIGIN = "checkpoint_sha256"
 
 def export(data: Path, run: Path) -> Path:
     """Write `<run>/model.onnx` and its explain graphs, compared with torch on real slices of the validation folds."""
+    refuse_quantized(run, "export")
     recipe = read_recipe(made_by("train", run / RECIPE))
     network = load_best(recipe, run)
     held_out = load_folds(recipe, data, run, recipe.data.val_folds).pixels

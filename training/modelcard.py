@@ -10,6 +10,7 @@ from training.judge.text import judgement
 from training.report import Report
 from training.tables import bullets, listed, number, section, table
 from training.tumor import tumor_table
+from training.variants.report import VariantReport, beside
 
 MODEL_CARD = "README.md"
 
@@ -25,7 +26,9 @@ NAMES = {
 }
 
 
-def render(card: Card, report: Report, judged: ExplanationReport | None = None) -> str:
+def render(
+    card: Card, report: Report, judged: ExplanationReport | None = None, variant: VariantReport | None = None
+) -> str:
     """Markdown, section by section."""
     sections = [
         _head(card),
@@ -33,6 +36,7 @@ def render(card: Card, report: Report, judged: ExplanationReport | None = None) 
         section("Data", _data(card, report)),
         section("How it was measured", f"{report.protocol}\n\n{bullets(report.notes)}"),
         section("Figures on the test folds", _figures(report)),
+        *([section(f"Beside {variant.base}", beside(variant))] if variant else []),
         section("Tumour or not, by source", _sources(report)),
         *([section("Where it looks", _looks(judged))] if judged else []),
         section("Limitations", bullets(card.limitations)),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from training.tables import table
 
+PRUNING = "pruning.json"
 ROUNDS = 40
 NO_SPEED = 0.9
 """Share of the dense network's time above which nobody would speak of speed."""
@@ -53,9 +54,13 @@ def compare_times(
 
 def write_report(levels: Sequence[Mapping[str, Any]], dense_accuracy: float, home: Path) -> None:
     """Write `pruning.json`, `pruning.md` and `pruning.png` into `home`."""
-    (home / "pruning.json").write_text(
-        json.dumps({"dense_accuracy": dense_accuracy, "levels": list(levels)}, indent=2) + "\n"
-    )
+    (home / PRUNING).write_text(json.dumps({"dense_accuracy": dense_accuracy, "levels": list(levels)}, indent=2) + "\n")
+    (home / "pruning.md").write_text(f"{in_words(levels, dense_accuracy)}\n")
+    draw_levels(levels, dense_accuracy, home / "pruning.png")
+
+
+def in_words(levels: Sequence[Mapping[str, Any]], dense_accuracy: float) -> str:
+    """The table of levels in Markdown, and what they do to speed."""
     lines = [
         [
             f"{level['method']} {level['percent']} %",
@@ -68,11 +73,7 @@ def write_report(levels: Sequence[Mapping[str, Any]], dense_accuracy: float, hom
         for level in levels
     ]
     head = ["level", "weights", "of them 0", "accuracy before retraining", "after", "time over the dense network's"]
-    text = (
-        f"The dense network's test accuracy is {dense_accuracy:.4f}.\n\n{table(head, lines)}\n\n{say_speed(levels)}\n"
-    )
-    (home / "pruning.md").write_text(text)
-    _draw(levels, dense_accuracy, home / "pruning.png")
+    return f"The dense network's test accuracy is {dense_accuracy:.4f}.\n\n{table(head, lines)}\n\n{say_speed(levels)}"
 
 
 def say_speed(levels: Sequence[Mapping[str, Any]]) -> str:
@@ -104,7 +105,8 @@ def _time(session: onnxruntime.InferenceSession, slices: npt.NDArray[np.uint8]) 
     return time.perf_counter() - started
 
 
-def _draw(levels: Sequence[Mapping[str, Any]], dense_accuracy: float, path: Path) -> None:
+def draw_levels(levels: Sequence[Mapping[str, Any]], dense_accuracy: float, path: Path) -> None:
+    """Accuracy before and after retraining, and inference time, by what was pruned."""
     figure = Figure(figsize=(11, 4.5), dpi=110, layout="constrained")
     accuracy, speed = figure.subplots(1, 2)
     for number, method in enumerate(dict.fromkeys(level["method"] for level in levels)):

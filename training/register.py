@@ -22,6 +22,10 @@ from training.judge.report import EXPLANATIONS, ExplanationReport, read_judgemen
 from training.modelcard import MODEL_CARD, render
 from training.report import Report
 from training.train import RECIPE, input_spec
+from training.variants.gate import matching_variant
+from training.variants.guard import QUANTIZATION
+from training.variants.integers import precision_of
+from training.variants.report import VARIANT
 
 GOLDEN_TOLERANCE = 1e-4
 COPIED = {MODEL_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
@@ -33,23 +37,25 @@ def register(run: Path, models: Path, change: str, *, explain: bool = False) -> 
 
     `explain` takes the explain graphs along, and what was found about their maps, the best of which becomes the
     default. Raises `OrderError` or `RegisterError` where a step was left out, or graphs, temperature and reports are
-    not all of the run's best checkpoint.
+    not all of the run's best checkpoint, or a variant keeps not the bars set for it.
     The folder appears whole or not at all.
     """
     report = _matching_report(run)
     judged = _matching_judgement(run) if explain else None
     recipe = read_recipe(run / RECIPE)
+    variant = matching_variant(recipe, run)
     home = models / recipe.name
     home.mkdir(parents=True, exist_ok=True)
     version = next_version(home)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as room:
         bundle = Path(room) / recipe.name / str(version)
         bundle.mkdir(parents=True)
-        for name, step in (COPIED | (_judged_files(run) if judged else {})).items():
+        taken = COPIED | (_judged_files(run) if judged else {}) | (_variant_files(run) if variant else {})
+        for name, step in taken.items():
             shutil.copyfile(made_by(step, run / name), bundle / name)
         write_golden(bundle / GOLDEN_FILE, Graph(bundle / MODEL_FILE), input_spec(recipe))
-        card = describe(recipe, report, judged, run=run, bundle=bundle, version=version, change=change)
-        (bundle / MODEL_CARD).write_text(render(card, report, judged))
+        card = describe(recipe, report, judged, variant=variant, run=run, bundle=bundle, version=version, change=change)
+        (bundle / MODEL_CARD).write_text(render(card, report, judged, variant))
         card = card.model_copy(update={"files": sums(bundle)})
         (bundle / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n")
         verify(bundle)
@@ -88,6 +94,8 @@ def sums(bundle: Path) -> dict[str, str]:
 
 def _matching_judgement(run: Path) -> ExplanationReport:
     """What was found about the maps of the run's graphs of now: no map is offered that nobody held against outlines."""
+    if precision_of(made_by("export", run / MODEL_FILE)) != "fp32":
+        raise RegisterError(f"{run} answers in integers, which have no gradients: register it without --explain")
     made_by("export", run / EXPLAIN_FILE)
     judged = read_judgement(made_by("judge-explanations", run / EXPLANATIONS))
     if judged.files != {path.name: sha256_of(path) for path in (run / MODEL_FILE, *explains_in(run).values())}:
@@ -98,6 +106,11 @@ def _matching_judgement(run: Path) -> ExplanationReport:
 def _judged_files(run: Path) -> dict[str, str]:
     graphs = {path.name: "export" for path in explains_in(run).values()}
     return graphs | dict.fromkeys((EXPLANATIONS, PAGE), "judge-explanations")
+
+
+def _variant_files(run: Path) -> dict[str, str]:
+    made = {VARIANT: "judge-variant", QUANTIZATION: "quantize"}
+    return {name: step for name, step in made.items() if (run / name).exists()}
 
 
 def _matching_report(run: Path) -> Report:

@@ -114,6 +114,7 @@ def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     best = study.best_trial
     counts = {state.name.lower(): sum(trial.state == state for trial in study.trials) for state in DONE}
     told = {"trial": best.number, recipe.best_by: best.value, "parameters": best.params, "trials": counts}
+    told["importances"] = importances(study)
     (run / BEST_TRIAL).write_text(json.dumps(told, indent=2) + "\n")
     found = merge(recipe.model_dump(mode="json"), changes_of(recipe, best.params), {"name": f"{recipe.name}-best"})
     target = run / f"{recipe.name}-best.yaml"

@@ -14,7 +14,7 @@ from service.scoring.worker import Job, OpenScorer, Worker
 
 Batch = dict[str, Any]
 
-OWN_CLUSTER = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+OWN_CLUSTER = {"address": "local", "include_dashboard": False}
 
 
 class Actor:
@@ -33,9 +33,8 @@ class Actor:
 def do_all(job: Job, open_scorer: OpenScorer, parts: Sequence[Sequence[File]], actors: int) -> Iterator[Counter[str]]:
     """Each part's counts as they come, from at most `actors` actors of a core each.
 
-    The cluster is the one that `RAY_ADDRESS` names, else one of this machine that listens on loopback alone.
+    The cluster is the one that `RAY_ADDRESS` names, else one of this machine.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers unless told not to
     own: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else OWN_CLUSTER
     ray.init(log_to_driver=False, ignore_reinit_error=True, **own)
     rows = [{"paths": [file.path for file in part], "sizes": [file.size for file in part]} for part in parts]

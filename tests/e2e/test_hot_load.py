@@ -81,7 +81,7 @@ def test_not_one_answer_fails_or_is_wrong_while_models_are_loaded_and_unloaded(
             alone[2] = [await ask(client, seed) for seed in range(CLIENTS)]
         assert {version for _, version, _ in seen} == {1, 2}
         for seed, version, probabilities in seen:
-            assert probabilities == pytest.approx(alone[version][seed][1], abs=1e-4), version
+            assert probabilities == pytest.approx(alone[version][seed][1], abs=1e-4)
 
     asyncio.run(asyncio.wait_for(work(), 240))
     assert not [line for line in server.lines() if line["event"] == "unhandled"]

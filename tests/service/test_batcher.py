@@ -223,7 +223,7 @@ def test_a_queue_full_of_routine_still_takes_stat() -> None:
         async with started(gate, max_batch_size=1, max_queue_size=8) as batcher:
             running = submit(batcher, 0)
             await entered(gate)
-            waiting = submit(batcher, *range(1, 8))
+            waiting = submit(batcher, *range(1, 9))
             await asyncio.sleep(0)
             with pytest.raises(Overloaded):
                 await batcher.submit(8, LONG)

@@ -200,7 +200,7 @@ def test_explanations_that_share_their_batches_are_those_made_alone(models: Path
     ]
 
     async def work() -> None:
-        async with serving(models, batch=4, explain_max_pictures=2 * len(wishes)) as explainer:
+        async with serving(models, batch=4, explain_max_pictures=len(wishes)) as explainer:
             alone = [(await explainer.explain(png(seed), wish)).explanations[0].heatmap for seed, wish in wishes]
             calls = [explainer.explain(png(seed), wish) for seed, wish in wishes]
             together = [each.explanations[0].heatmap for each in await asyncio.gather(*calls)]

@@ -81,6 +81,6 @@ def test_nothing_comes_out_of_an_empty_queue() -> None:
         queue().pop()
 
 
-def test_an_eighth_of_the_places_is_kept_for_stat() -> None:
-    assert [places_for("stat", places) for places in (1, 8, 128)] == [1, 8, 128]
-    assert [places_for("routine", places) for places in (1, 8, 128)] == [1, 7, 112]
+def test_stat_finds_an_eighth_more_places_than_routine() -> None:
+    assert [places_for("stat", places) for places in (1, 8, 128)] == [2, 9, 144]
+    assert [places_for("routine", places) for places in (1, 8, 128)] == [1, 8, 128]

@@ -12,13 +12,9 @@ def test_one_page_holds_every_report_below_the_folders(judged: Path, finished: P
     bundle = register(judged, tmp_path / "models", "To explain.", explain=True)
     results([tmp_path / "runs", tmp_path / "models"], tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    assert text.index("## Classification") < text.index("### run plain") < text.index("## Explanations")
+    assert text.index("## Classification") < text.index("### tiny, version 1") < text.index("run plain: accuracy")
+    assert text.index("run plain: accuracy") < text.index("## Explanations")
     assert text.count("### tiny, version 1") == 2
     assert judgement(read_judgement(bundle / EXPLANATIONS)) in text
     assert "![Examples drawn by lot](models/tiny/1/explanations.png)" in text
     assert run.name in text
-
-
-def test_a_folder_without_reports_gives_a_page_without_sections(tmp_path: Path) -> None:
-    results([tmp_path], tmp_path / "RESULTS.md")
-    assert "##" not in (tmp_path / "RESULTS.md").read_text()

@@ -267,14 +267,14 @@ def test_places_are_kept_for_stat_over_all_processes(models: Path) -> None:
         async with linked(models, means, most=8) as (link, serving):
             asking = [asyncio.create_task(remote(link).submit(picture(1), 15))]
             await asyncio.to_thread(means.entered.acquire)
-            asking += [asyncio.create_task(remote(link).submit(picture(level), 15)) for level in range(2, 9)]
-            await until(lambda: serving.offer.states() == [(True, 7)])
-            with pytest.raises(Overloaded, match="7 slices are waiting"):
-                await remote(link).submit(picture(9), 15)
-            asking.append(asyncio.create_task(remote(link).submit(picture(10), 15, "stat")))
+            asking += [asyncio.create_task(remote(link).submit(picture(level), 15)) for level in range(2, 10)]
             await until(lambda: serving.offer.states() == [(True, 8)])
+            with pytest.raises(Overloaded, match="8 slices are waiting"):
+                await remote(link).submit(picture(11), 15)
+            asking.append(asyncio.create_task(remote(link).submit(picture(10), 15, "stat")))
+            await until(lambda: serving.offer.states() == [(True, 9)])
             means.opened.set()
-            assert len(await asyncio.gather(*asking)) == 9
+            assert len(await asyncio.gather(*asking)) == 10
 
     run(work)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from tests.bundles import write_bundle
 from tests.pictures import draw, encode
 
 pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
+psutil = pytest.importorskip("psutil")
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +40,7 @@ def test_a_killed_run_over_ray_goes_on_and_every_file_has_exactly_one_row(tmp_pa
         assert time.monotonic() < end
         assert first.poll() is None
         time.sleep(0.002)
+    addresses = listening(first.pid)
     first.kill()
     assert first.wait(20) == -signal.SIGKILL
     assert len(list(out.glob("part-*.parquet"))) < FILES / 4
@@ -49,3 +52,13 @@ def test_a_killed_run_over_ray_goes_on_and_every_file_has_exactly_one_row(tmp_pa
     assert summary["before"] + summary["answered"] + sum(summary["problems"].values()) == summary["files"] == FILES
     paths = [path for part in out.glob("part-*.parquet") for path in pq.read_table(part).column("path").to_pylist()]
     assert sorted(paths) == sorted(path.name for path in archive.iterdir())
+    assert addresses
+    assert {each for each in addresses if not ip_address(each).is_loopback} == set()
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses at which a process and all that it started listen."""
+    top = psutil.Process(pid)
+    pids = {process.pid for process in [top, *top.children(recursive=True)]}
+    found = [each for each in psutil.net_connections("inet") if each.pid in pids]
+    return {each.laddr.ip.removeprefix("::ffff:") for each in found if each.status == psutil.CONN_LISTEN}

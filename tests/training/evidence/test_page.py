@@ -1,0 +1,122 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.contract.card import REPORT_FILE
+from training.config import read_recipe
+from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
+from training.data.provenance import PUBLISHABLE
+from training.evidence.collect import collect
+from training.evidence.kept import Kept
+from training.evidence.page import evidence
+from training.evidence.published import NOT_YET, Plan, read_plan
+from training.intervals import Interval
+from training.misclassified import draw_misclassified
+from training.pruning_report import PRUNING
+from training.report import Report
+from training.results import results
+from training.shortcut import measure_shortcut
+from training.train import RECIPE
+from training.tune import BEST_TRIAL
+
+METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))
+
+
+@pytest.fixture(scope="module")
+def kept(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Results of one run, `some`, with every file the page reads."""
+    home = tmp_path_factory.mktemp("page")
+    run = Path(shutil.copytree(finished, home / "runs" / "some"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(PUBLISHABLE, "drawn", "Drawn here.")
+        draw_misclassified(pictures, run)
+    measure_shortcut(pictures, run, run, resamples=20)
+    level = {"weights": 9, "zeros": 0.5, "accuracy_before": 0.5, "accuracy_after": 0.75}
+    levels = [level | {"method": method, "percent": percent, "time": {"median": time, "low": time, "high": time}}
+              for method, percent, time in METHODS]  # fmt: skip
+    (run / PRUNING).write_text(json.dumps({"dense_accuracy": 0.875, "levels": levels}))
+    trial = {"trial": 4, "val_accuracy": 0.5, "parameters": {"dropout": 0.25, "width": 8},
+             "trials": {"complete": 3, "pruned": 2}, "importances": {"dropout": 0.75}}  # fmt: skip
+    (run / BEST_TRIAL).write_text(json.dumps(trial))
+    spread, half = Spread(mean=0.9, sd=0.01, folds=(0.89, 0.91)), Interval(value=0.5, low=0.25, high=0.75)
+    folds = CrossValidation(
+        recipe="some", split_by="group", test=dict.fromkeys(("accuracy", "macro_f1", "auroc", "ece"), spread),
+        chosen_epoch={}, pooled=dict.fromkeys(("accuracy", "macro_f1"), half), slices=4,
+    )  # fmt: skip
+    (run / CROSSVALIDATION).write_text(folds.model_dump_json())
+    collect(run, home / "results")
+    shutil.copyfile(run / PRUNING, home / "results" / "some" / PRUNING)
+    report = Report.model_validate_json((run / REPORT_FILE).read_bytes())
+    away = report.tumor_or_not[0].model_copy(update={"dataset": "away", "left_out": True})
+    left = report.model_copy(update={"tumor_or_not": (*report.tumor_or_not, away)})
+    (home / "results" / "some" / REPORT_FILE).write_text(left.model_dump_json())
+    return Kept([home / "results"])
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """The shipped plan, its studies asking for the run that there is and one that there is not."""
+    shipped = read_plan()
+    named = {"runs": ("some", "another"), "beside": "some"}
+    studies = {name: getattr(shipped, name).model_copy(update=named)
+               for name in ("crossvalidations", "theta", "cross", "shortcut")}  # fmt: skip
+    lists = {name: tuple(each.model_copy(update=named) for each in getattr(shipped, name)[:1])
+             for name in ("curves", "networks")}  # fmt: skip
+    return shipped.model_copy(update=studies | lists)
+
+
+@pytest.fixture
+def text(plan: Plan, kept: Kept, tmp_path: Path) -> str:
+    return "\n\n".join(evidence(plan, kept, tmp_path / "PAGE.md"))
+
+
+def part(text: str, title: str) -> str:
+    """What stands under a heading of the second level."""
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_section_shows_the_run_that_there_is_and_names_the_one_that_there_is_not(text: str) -> None:
+    for title in ("Learning curves", "Networks and what they cost", "Cross-validation", "Joint or apart",
+                  "The source shortcut", "Across sets"):  # fmt: skip
+        assert "some" in part(text, title), title
+        assert NOT_YET in part(text, title).lower(), title
+
+
+def test_costs_are_set_beside_the_run_they_are_compared_with(text: str, finished: Path) -> None:
+    line = next(line for line in part(text, "Networks and what they cost").splitlines() if line.startswith("| some"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    recipe = read_recipe(finished / RECIPE)
+    assert cells[1:3] == [recipe.architecture, "random"]
+    assert cells[5] == "8, 8"
+    assert cells[9] == "1.00"
+
+
+def test_a_source_left_out_has_a_line_and_the_test_folds_have_none(text: str) -> None:
+    assert "| some | away |" in part(text, "Across sets")
+    assert "| some | drawn |" not in part(text, "Across sets")
+
+
+def test_pictures_are_drawn_beside_the_page_and_found_from_it(text: str, tmp_path: Path) -> None:
+    places = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+    assert len(places) == 3
+    assert all((tmp_path / place).resolve().stat().st_size > 1000 for place in places)
+
+
+def test_pruning_tuning_folds_and_wrong_answers_are_told(text: str) -> None:
+    assert "Masks alone bring no speed" in part(text, "Pruning")
+    assert "| dropout | 0.25 | 0.75 |" in part(text, "Tuning")
+    assert "| some | 4 | 0.900 ± 0.010 |" in part(text, "Cross-validation")
+    assert "slices of known class answered wrongly" in part(text, "Misclassified")
+
+
+def test_a_page_of_a_few_reports_says_of_the_rest_that_it_was_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results([tmp_path], tmp_path / "RESULTS.md")
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert page.count(NOT_YET) > 20
+    assert "## Classification" not in page
+    assert "not run yet: python -m training experiment training/recipes/b0_sgd.yaml" in capsys.readouterr().out

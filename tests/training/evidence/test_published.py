@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.contract.card import REPORT_FILE
+from training.config import read_recipe
+from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
+from training.errors import RecipeError
+from training.evidence.figures import figure
+from training.evidence.kept import Kept
+from training.evidence.published import NOT_YET, PUBLISHED, Cell, comparison, missing, read_plan
+from training.external import External
+from training.intervals import Interval
+from training.pruning_report import PRUNING
+from training.report import Report
+from training.tune import BEST_TRIAL
+
+HALF = Interval(value=0.5, low=0.25, high=0.75)
+
+
+@pytest.fixture
+def kept(finished: Path, tmp_path: Path) -> Kept:
+    """One run with every kind of file."""
+    home = tmp_path / "results" / "some"
+    home.mkdir(parents=True)
+    report = Report.model_validate_json((finished / REPORT_FILE).read_bytes())
+    away = report.tumor_or_not[0].model_copy(update={"dataset": "away", "left_out": True, "figures": {"auroc": HALF}})
+    updated = report.model_copy(update={"figures": {"accuracy": HALF}, "tumor_or_not": (*report.tumor_or_not, away)})
+    (home / REPORT_FILE).write_text(updated.model_dump_json())
+    spread = Spread(mean=0.9, sd=0.01, folds=(0.89, 0.91))
+    folds = CrossValidation(recipe="some", split_by="group", test={"accuracy": spread},
+                            chosen_epoch={"val_loss": spread}, pooled={"accuracy": HALF}, slices=4)  # fmt: skip
+    (home / CROSSVALIDATION).write_text(folds.model_dump_json())
+    levels = [{"method": "oneshot", "accuracy_after": value} for value in (0.9, 0.7)]
+    (home / PRUNING).write_text(json.dumps({"dense_accuracy": 0.9, "levels": levels}))
+    (home / BEST_TRIAL).write_text(json.dumps({"trial": 3, "val_accuracy": 0.875}))
+    there = External(folder="there", graph_sha256="0", slices={}, groups={}, unreadable=0, threshold=0.5,
+                     figures={"accuracy": HALF}, class_names=(), confusion={})  # fmt: skip
+    (home / "external-there.json").write_text(there.model_dump_json())
+    return Kept([tmp_path / "empty", tmp_path / "results"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("test.accuracy", "0.500 [0.250, 0.750]"),
+        ("test.dice", None),
+        ("folds.accuracy", "0.900 ± 0.010"),
+        ("folds.val_loss", "0.900 ± 0.010"),
+        ("pooled.accuracy", "0.500 [0.250, 0.750]"),
+        ("left_out.away.auroc", "0.500 [0.250, 0.750]"),
+        ("left_out.drawn.auroc", None),
+        ("external.there.accuracy", "0.500 [0.250, 0.750]"),
+        ("pruned.oneshot.accuracy_after", "0.900 / 0.700"),
+        ("pruned.channels.accuracy_after", None),
+        ("trial.val_accuracy", "0.875"),
+        ("epoch.val_accuracy", None),
+    ],
+)
+def test_a_figure_is_found_by_its_name(kept: Kept, name: str, text: str | None) -> None:
+    assert figure(kept, "some", name) == text
+    assert figure(kept, "another", name) is None
+
+
+def test_a_classes_figure_is_its_range(kept: Kept, finished: Path) -> None:
+    report = Report.model_validate_json((finished / REPORT_FILE).read_bytes())
+    values = sorted(of.f1.value for of in report.per_class.values())
+    assert figure(kept, "some", "classes.f1") == f"{values[0]:.3f} to {values[-1]:.3f}"
+
+
+def test_a_figure_of_no_kind_is_refused(kept: Kept) -> None:
+    with pytest.raises(RecipeError, match="no figure"):
+        figure(kept, "some", "accuracy")
+
+
+def test_a_cell_says_its_figures_or_its_reason_or_that_it_was_not_run(kept: Kept) -> None:
+    asked = {"test.accuracy": "test", "test.dice": "Dice"}
+    assert Cell(run="some", figures=asked).render(kept) == "test 0.500 [0.250, 0.750]"
+    assert Cell(run="another", figures=asked).render(kept) == NOT_YET
+    assert Cell(run="another", figures=asked, reason="no weights").render(kept) == "no weights"
+    assert Cell(run="another", figures=asked, command="train", reason="alike").render(kept) == f"{NOT_YET}; alike"
+    assert Cell(reason="no such data set").render(kept) == "no such data set"
+
+
+def test_the_shipped_plan_names_only_figures_and_recipes_that_there_are(kept: Kept) -> None:
+    plan = read_plan()
+    assert len(plan.rows) > 25
+    for cell in (cell for row in plan.rows for cell in (row.same, row.honest)):
+        assert cell.run or cell.reason
+        for name in cell.figures:
+            figure(kept, cell.run or "", name)
+    for command in missing(plan, kept):
+        file, *changes = command.partition(" --data")[0].replace("'", "").partition("recipes/")[2].split(" --set ")
+        if file:
+            read_recipe(PUBLISHED.parent / "recipes" / file.split()[0], changes)
+
+
+def test_missing_runs_are_named_with_their_command(kept: Kept) -> None:
+    plan = read_plan()
+    commands = list(missing(plan, kept))
+    assert "python -m training experiment training/recipes/b0_adam.yaml --data DATA --run runs/b0_adam" in commands
+    assert len(commands) == len(set(commands))
+    assert comparison(plan, kept).count(NOT_YET) > 20
+    assert any(
+        "unet_cls.yaml --set optimizer.theta=0.25 --data DATA --run runs/unet_cls_theta25" in each for each in commands
+    )
+
+
+def test_a_plan_with_an_unknown_word_is_refused(tmp_path: Path) -> None:
+    raw = yaml.safe_load(PUBLISHED.read_text()) | {"colour": "blue"}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(RecipeError, match="colour"):
+        read_plan(tmp_path / "p.yaml")

@@ -1,0 +1,1 @@
+"""From finished runs to the evidence of `training/RESULTS.md`."""

@@ -1,0 +1,47 @@
+"""The commands that turn runs into evidence: `collect`, `misclassified`, `shortcut`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.evidence.collect import RESULTS_FOLDER
+from training.evidence.collect import collect as collect_step
+from training.intervals import RESAMPLES
+from training.line import say
+from training.measure import ALL
+from training.misclassified import SHEET, draw_misclassified
+from training.shortcut import SHORTCUT, measure_shortcut
+
+Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
+Run = Annotated[Path, typer.Option(help="Folder of the run.")]
+Resamples = Annotated[int, typer.Option(min=100, help="Bootstrap resamples for the intervals.")]
+Out = Annotated[Path | None, typer.Option(help="Where the file goes; none: into the run.")]
+
+
+def collect(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs.", exists=True)],
+    out: Annotated[Path, typer.Option(help="The folder that keeps a folder a run.")] = RESULTS_FOLDER,
+    *,
+    costs: Annotated[bool, typer.Option("--costs", help="Keep time, memory and size alone.")] = False,
+) -> None:
+    """Copy the small files that the results are made from: training/results/<run>/."""
+    for run in runs:
+        kept = collect_step(run, out, costs=costs)
+        say(f"collect → {out / run.resolve().name}: {', '.join(path.name for path in kept)}")
+
+
+def misclassified(data: Data, run: Run, out: Out = None) -> None:
+    """Show what a measured run or cross-validation answered wrongly: <run>/misclassified.png."""
+    wrong = draw_misclassified(data, run, out)
+    say(f"misclassified → {(out or run) / SHEET}: {len(wrong)} slices")
+
+
+def shortcut(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAMPLES) -> None:
+    """Measure how far the label is told without seeing a tumour: <run>/shortcut.json."""
+    found = measure_shortcut(data, run, out or run, resamples)
+    say(f"shortcut → {(out or run) / SHORTCUT}")
+    for shown, sources in (found.network | found.baselines).items():
+        everything = next(of for of in sources if of.dataset == ALL)
+        told = {"accuracy": everything.accuracy, "tumour or not, AUROC": everything.auroc}
+        say(f"  {shown:22} " + "  ".join(f"{name} {of.value:.3f}" for name, of in told.items() if of))

@@ -1,0 +1,30 @@
+"""The runs' files that were kept, by run and name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+T = TypeVar("T", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Folders that hold a folder a run."""
+
+    folders: Sequence[Path]
+
+    def path(self, run: str, file: str) -> Path | None:
+        """Where a run's file is; None where there is none."""
+        return next((path for folder in self.folders if (path := folder / run / file).is_file()), None)
+
+    def read(self, run: str, file: str, kind: type[T]) -> T | None:
+        """A run's JSON file; None where there is none."""
+        path = self.path(run, file)
+        return kind.model_validate_json(path.read_bytes()) if path else None
+
+    def runs(self, file: str) -> list[str]:
+        """The runs that have such a file."""
+        return sorted({path.parent.name for folder in self.folders for path in folder.glob(f"*/{file}")})

@@ -1,0 +1,104 @@
+"""The table of the earlier work: what it published beside what came out here, row by row of `published.yaml`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.crossvalidate import CROSSVALIDATION
+from training.errors import RecipeError
+from training.evidence.figures import figure
+from training.evidence.kept import Kept
+from training.evidence.summary import SUMMARY
+from training.tables import bullets, table
+
+PUBLISHED = Path(__file__).parents[1] / "published.yaml"
+NOT_YET = "not run yet"
+HEAD = ("system", "published", "ours, same protocol", "ours, honest split")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(_Strict):
+    """A run and its figures, by name with the word to show; or the reason why there is none."""
+
+    run: str | None = None
+    figures: dict[str, str] = {}
+    command: str | None = None
+    reason: str | None = None
+
+    def render(self, kept: Kept) -> str:
+        """The figures; without them the reason, or that it was not run yet."""
+        values = {word: figure(kept, self.run, name) for name, word in self.figures.items()} if self.run else {}
+        found = [f"{word} {value}" for word, value in values.items() if value is not None]
+        awaited = [NOT_YET] if not found and (self.command or not self.reason) else []
+        return "; ".join([*found, *awaited, *([self.reason] if self.reason else [])])
+
+
+class Row(_Strict):
+    """One system of the earlier work."""
+
+    system: str
+    published: str
+    same: Cell
+    honest: Cell
+
+
+class Study(_Strict):
+    """Runs that are shown together, under a title and with what must be known of them."""
+
+    title: str
+    runs: tuple[str, ...]
+    commands: dict[str, str] = {}
+    beside: str | None = None
+    words: str = ""
+
+
+class Plan(_Strict):
+    """The page's contents: `notes` stand under the table."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    curves: tuple[Study, ...] = ()
+    networks: tuple[Study, ...] = ()
+    crossvalidations: Study
+    theta: Study
+    cross: Study
+    shortcut: Study
+
+
+def read_plan(path: Path = PUBLISHED) -> Plan:
+    """What the page is to show; raises `RecipeError` naming what is wrong with the file."""
+    try:
+        return Plan.model_validate(yaml.safe_load(path.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path} is no plan of the results: {error}") from None
+
+
+def comparison(plan: Plan, kept: Kept) -> str:
+    """The table in Markdown, and its notes."""
+    lines = ([row.system, row.published, row.same.render(kept), row.honest.render(kept)] for row in plan.rows)
+    return f"{table(HEAD, lines)}\n\n{bullets(plan.notes)}"
+
+
+def missing(plan: Plan, kept: Kept) -> Iterator[str]:
+    """The commands of runs that the plan names and nobody made, each once."""
+    tabled = {cell.run: cell for cell in _cells(plan.rows) if cell.command}
+    wanted = {run: cell.command for run, cell in tabled.items()
+              if run and not any(figure(kept, run, name) for name in cell.figures)}  # fmt: skip
+    for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.theta, plan.cross, plan.shortcut):
+        wanted |= {run: command for run, command in study.commands.items() if not _was_made(run, kept)}
+    for run, command in wanted.items():
+        yield f"python -m training {command} --data DATA --run runs/{run}"
+
+
+def _was_made(run: str, kept: Kept) -> bool:
+    return any(kept.path(run, file) for file in (SUMMARY, CROSSVALIDATION))
+
+
+def _cells(rows: Sequence[Row]) -> Iterator[Cell]:
+    for row in rows:
+        yield from (row.same, row.honest)

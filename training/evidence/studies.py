@@ -1,0 +1,136 @@
+"""What several runs show together: learning curves, costs, cross-validations, θ, pruning, tuning."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from training.crossvalidate import CROSSVALIDATION, CrossValidation
+from training.evidence.figures import figure, spread
+from training.evidence.kept import Kept
+from training.evidence.published import NOT_YET, Study
+from training.evidence.summary import SUMMARY, Summary
+from training.history import HISTORY, draw_curves
+from training.pruning_report import PRUNING, draw_levels, in_words
+from training.tables import number, table
+from training.tune import BEST_TRIAL, IMPORTANCE
+
+BLANK = ""
+
+
+def curves(study: Study, kept: Kept, picture: Path) -> str:
+    """Learning curves of the runs that there are, drawn to `picture`; the page shows it."""
+    found = [path.parent for run in study.runs if (path := kept.path(run, HISTORY))]
+    if not found:
+        return NOT_YET.capitalize() + "."
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw_curves(found, picture)
+    return f"{study.words}\n\n![{study.title}]({picture.parent.name}/{picture.name})\n\n{_overfitting(study, kept)}"
+
+
+def networks(study: Study, kept: Kept) -> str:
+    """Parameters, memory and time of each run, the time also over that of the run `beside`."""
+    head = ["run", "network", "start", "parameters, M", "side", "batch, part", "peak MB", "s an epoch", "ms a slice",
+            f"over {study.beside}", "chosen epoch", "val accuracy", "test accuracy"]  # fmt: skip
+    base = kept.read(study.beside, SUMMARY, Summary) if study.beside else None
+    return f"{study.words}\n\n{table(head, (_cost(run, base, kept) for run in study.runs))}"
+
+
+def crossvalidations(study: Study, kept: Kept) -> str:
+    """Each cross-validation's figures over its folds, and pooled."""
+    head = ["run", "slices", "accuracy over folds", "macro F1 over folds", "AUROC over folds", "ECE over folds",
+            "accuracy, pooled", "macro F1, pooled"]  # fmt: skip
+    return f"{study.words}\n\n{table(head, ([*_folds(run, kept)] for run in study.runs))}"
+
+
+def theta(study: Study, kept: Kept) -> str:
+    """Class and mask figures by θ."""
+    head = ["θ", "macro F1, test", "AUROC, test", "macro F1, val", "AUROC, val", "Dice, val", "IoU, val", "run"]
+    return f"{study.words}\n\n{table(head, ([*_weighed(run, kept)] for run in study.runs))}"
+
+
+def pruning(run: str, kept: Kept, picture: Path) -> str:
+    """The levels of one pruning, as a table and a plot drawn to `picture`."""
+    found: dict[str, Any] = json.loads((kept.path(run, PRUNING) or Path()).read_text())
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw_levels(found["levels"], found["dense_accuracy"], picture)
+    words = in_words(found["levels"], found["dense_accuracy"])
+    return f"{words}\n\n![Pruning of {run}]({picture.parent.name}/{picture.name})"
+
+
+def tuning(run: str, kept: Kept, page: Path) -> str:
+    """The best trial of a search, and which choice mattered."""
+    found = json.loads((kept.path(run, BEST_TRIAL) or Path()).read_text())
+    named = set(found) - {"trial", "parameters", "trials", "importances"}
+    best = ", ".join(f"{name} {found[name]:.4f}" for name in sorted(named))
+    trials = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
+    shares = found.get("importances", {})
+    lines = ([name, f"{value:.4g}", f"{shares[name]:.2f}" if name in shares else BLANK]
+             for name, value in found["parameters"].items())  # fmt: skip
+    plot = kept.path(run, IMPORTANCE)
+    shown = f"\n\n![Importances]({os.path.relpath(plot, page.parent)})" if plot else ""
+    return f"Best trial {found['trial']}: {best} ({trials}).\n\n{table(['choice', 'best', 'importance'], lines)}{shown}"
+
+
+def _overfitting(study: Study, kept: Kept) -> str:
+    """Where training and validation part, in numbers."""
+    head = ["run", "epochs", "chosen", "val accuracy there", "train accuracy, last", "val accuracy, last",
+            "val loss, least", "val loss, last"]  # fmt: skip
+    return table(head, (_parting(run, kept) for run in study.runs))
+
+
+def _parting(run: str, kept: Kept) -> list[str]:
+    path, summary = kept.path(run, HISTORY), kept.read(run, SUMMARY, Summary)
+    if not (path and summary):
+        return [run, NOT_YET, *[""] * 6]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    last, least = lines[-1], min(line["val_loss"] for line in lines)
+    figures = (summary.chosen["val_accuracy"], last["train_accuracy"], last["val_accuracy"], least, last["val_loss"])
+    return [run, str(summary.epochs), str(summary.chosen_epoch), *(f"{each:.3f}" for each in figures)]
+
+
+def _cost(run: str, base: Summary | None, kept: Kept) -> list[str]:
+    found = kept.read(run, SUMMARY, Summary)
+    if not found:
+        return [run, NOT_YET, *[""] * 11]
+    each = _ms(found)
+    return [
+        run,
+        found.architecture,
+        found.weights.split(" (sha256")[0],
+        f"{found.parameters / 1e6:.2f}",
+        str(found.size),
+        f"{found.batch_size}, {found.micro_batch or found.batch_size}",
+        f"{found.peak_mb:,.0f}" if found.peak_mb else BLANK,
+        f"{found.seconds:.1f}",
+        f"{each:.0f}",
+        f"{each / _ms(base):.2f}" if base else BLANK,
+        f"{found.chosen_epoch} of {found.epochs}",
+        figure(kept, run, "epoch.val_accuracy") or BLANK,
+        figure(kept, run, "test.accuracy") or BLANK,
+    ]
+
+
+def _ms(of: Summary) -> float:
+    """Milliseconds a slice of an epoch, learnt or asked."""
+    return 1000 * of.seconds / (of.train_slices + of.val_slices)
+
+
+def _folds(run: str, kept: Kept) -> Iterator[str]:
+    found = kept.read(run, CROSSVALIDATION, CrossValidation)
+    yield run
+    yield str(found.slices) if found else NOT_YET
+    if found:
+        yield from (spread(found.test[name]) for name in ("accuracy", "macro_f1", "auroc", "ece"))
+        yield from (number(found.pooled[name], 3) for name in ("accuracy", "macro_f1"))
+    else:
+        yield from [""] * 6
+
+
+def _weighed(run: str, kept: Kept) -> Iterator[str]:
+    found = kept.read(run, SUMMARY, Summary)
+    yield f"{found.theta:g}" if found and found.theta is not None else run.rpartition("_")[2]
+    names = ("test.macro_f1", "test.auroc", "epoch.val_macro_f1", "epoch.val_auroc", "epoch.val_dice", "epoch.val_iou")
+    yield from (figure(kept, run, name) or (NOT_YET if name == "test.macro_f1" else BLANK) for name in names)
+    yield run
