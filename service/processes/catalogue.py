@@ -95,10 +95,10 @@ class RemoteCatalogue(Catalogue):
         link = self._link
         if link is None:
             raise NotReady(self._link_fault() or "")
-        await link.call(method, name, version)
+        offer = await link.call(method, name, version)
         with suppress(TimeoutError):
             async with asyncio.timeout(CHANGE_SECONDS), self._adopted:
-                await self._adopted.wait_for(lambda: self._link is not link)
+                await self._adopted.wait_for(lambda: self._link is not None and self._link.offer >= offer)
 
     def predictor(self, name: str | None = None, version: int | None = None) -> Predictor:
         """As the catalogue's; raises `NotReady` while there is no engine."""

@@ -51,7 +51,7 @@ class Engine:
         self._alone.set()
         await self._catalogue.start()
         log_models(self._catalogue)
-        self._offer = Offer(self._catalogue, lanes_of(self._catalogue), self._changed)
+        self._offer = Offer(0, self._catalogue, lanes_of(self._catalogue), self._changed)
         self._post.listen(self._heard, self._orphaned.set)
         self._say({"ready": True})
         telling = [asyncio.create_task(each) for each in (self._tell_states(), self._report())]
@@ -92,11 +92,12 @@ class Engine:
             self._servings.add(serving)
             self._alone.clear()
 
-    async def _changed(self) -> None:
+    async def _changed(self) -> int:
         """Offer what there is now; the fronts learn of it by new links."""
         lanes = await asyncio.to_thread(lanes_of, self._catalogue)
-        self._offer = Offer(self._catalogue, lanes, self._changed)
+        self._offer = Offer(self._offer.number + 1, self._catalogue, lanes, self._changed)
         self._say({"changed": True})
+        return self._offer.number
 
     def _left(self, serving: Serving) -> None:
         self._servings.discard(serving)

@@ -43,11 +43,12 @@ class Link:
         self.lanes: list[Lane] = [lane_of(told) for told in hello["lanes"]]
         self.bundles: list[BundleNote] = [note_from(told) for told in hello["bundles"]]
         self.states: list[tuple[bool, int]] = [(alive, depth) for alive, depth in hello["states"]]
+        self.offer: int = hello["offer"]
         self._slots = slots_of(map_memory(descriptor), [lane.shape for lane in self.lanes])
         self._free = [list(range(lane.shape.slots)) for lane in self.lanes]
         self._identities = itertools.count((hello["generation"] << 32) + 1)
         self._asked: dict[int, Request] = {}
-        self._calls: dict[int, asyncio.Future[None]] = {}
+        self._calls: dict[int, asyncio.Future[int]] = {}
         self._lines: Lines | None = None
         self._retiring = False
         self._lost = lost
@@ -101,14 +102,15 @@ class Link:
         if request.identity in self._asked and self._lines:
             self._lines.send({"cancel": request.identity})
 
-    async def call(self, method: str, *arguments: Any) -> None:
-        """Have the engine's catalogue load or unload models; raises what that raises."""
+    async def call(self, method: str, *arguments: Any) -> int:
+        """Have the engine's catalogue load or unload models; the number of its next offer. Raises what that raises."""
         if not self.open or self._lines is None:
             raise WorkerDied("the inference process is being restarted")
         identity = next(self._identities)
-        called = self._calls[identity] = asyncio.get_running_loop().create_future()
+        called: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._calls[identity] = called
         self._lines.send({"call": identity, "method": method, "arguments": arguments})
-        await called
+        return await called
 
     def retire(self) -> None:
         """Hang up once all that was asked is answered."""
@@ -120,7 +122,9 @@ class Link:
             self.states = [(alive, depth) for alive, depth in message["states"]]
             return
         if called := self._calls.pop(message["to"], None):
-            settle(called, error_from(message["fault"]) if "fault" in message else None)
+            outcome = error_from(message["fault"]) if "fault" in message else message["answer"]["offer"]
+            settle(called, outcome)
+            self._close_if_done()
             return
         request = self._asked.pop(message["to"], None)
         if request is None:
@@ -157,11 +161,11 @@ class Link:
             self._lines.close()
 
 
-def settle(future: asyncio.Future[Any], error: ServiceError | None) -> None:
-    """End a wait, with an error or well; one that has ended already stays as it is."""
+def settle(future: asyncio.Future[Any], outcome: object) -> None:
+    """End a wait with an error or a result; one that has ended already stays as it is."""
     if future.done():
         return
-    if error:
-        future.set_exception(error)
+    if isinstance(outcome, ServiceError):
+        future.set_exception(outcome)
     else:
-        future.set_result(None)
+        future.set_result(outcome)

@@ -26,16 +26,18 @@ GREETING_SECONDS = 10
 
 @dataclass(frozen=True)
 class Offer:
-    """What the engine serves; `changed` is awaited once that may no longer be so."""
+    """What the engine serves; `changed` makes the next offer, once this may no longer hold, and gives its number."""
 
+    number: int
     catalogue: Catalogue
     lanes: list[Lane]
-    changed: Callable[[], Awaitable[None]]
+    changed: Callable[[], Awaitable[int]]
 
     def hello(self, generation: int) -> Message:
         """The greeting of a link."""
         return {
             "generation": generation,
+            "offer": self.number,
             "lanes": [lane.told() for lane in self.lanes],
             "bundles": [note_of(bundle).told() for bundle in self.catalogue.repository.bundles],
             "states": states_of(self.catalogue, self.lanes),
@@ -136,8 +138,8 @@ class Serving:
         try:
             await getattr(self._catalogue, method)(*arguments)
         finally:
-            await self._offer.changed()
-        return {}
+            number = await self._offer.changed()
+        return {"offer": number}
 
     async def _predict(self, lane: Lane, slots: Slots, message: Message) -> Message:
         predictor = self._catalogue.predictors.get((lane.name, lane.version))

@@ -52,7 +52,7 @@ async def linked(
     settings = Settings(models=models, provider="cpu", **options)
     catalogue = kind(Repository(models, session_opener(settings)), settings, Metrics())
     await catalogue.start()
-    offer = Offer(catalogue, lanes_of(catalogue), nothing)
+    offer = Offer(0, catalogue, lanes_of(catalogue), nothing)
     if means:
         await put_before(catalogue, means)
     ours, theirs = socket.socketpair()
@@ -66,8 +66,8 @@ async def linked(
     await catalogue.stop()
 
 
-async def nothing() -> None:
-    pass
+async def nothing() -> int:
+    return 1
 
 
 async def put_before(catalogue: Catalogue, means: Means) -> None:
@@ -245,7 +245,7 @@ def test_a_front_may_have_models_changed_and_nothing_else(models: Path) -> None:
         async with linked(models, kind=Changeable) as (link, _):
             with pytest.raises(UnknownModel, match="other 3"):
                 await link.call("load", "other", 3)
-            await link.call("unload", NAME, 1)
+            assert await link.call("unload", NAME, 1) == 1
             with pytest.raises(NotReady, match="does not serve any more"):
                 await remote(link).submit(picture(1), 15)
             with pytest.raises(NotReady, match="cannot be asked"):
