@@ -127,6 +127,7 @@ class Link:
             return
         if called := self._calls.pop(message["to"], None):
             settle(called, error_from(message["fault"]) if "fault" in message else None)
+            self._close_if_done()
             return
         request = self._asked.pop(message["to"], None)
         if request is None:

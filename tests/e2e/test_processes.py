@@ -19,6 +19,7 @@ import pytest
 from service.contract.card import read_card
 from service.contract.preprocess import preprocess
 from service.contract.probabilities import probabilities
+from service.keys import KeyList, make_key, write_keys
 from service.session import CPU, Session, make_plan
 from tests.bundles import NAME, write_bundle
 from tests.e2e.conftest import ROOT, Server, start, wait_until
@@ -227,6 +228,31 @@ def test_a_killed_engine_costs_its_callers_a_503_and_comes_back_only_proven(
     wait_until(lambda: "checksum" in httpx2.get(f"{server.url}/readyz").text)
     assert httpx2.get(f"{server.url}/readyz").status_code == 503
     assert httpx2.post(f"{server.url}/predict", content=png(1)).status_code == 503
+
+
+def test_a_successor_of_the_engine_serves_what_an_operator_had_left(
+    several: Callable[..., Server], tmp_path: Path
+) -> None:
+    text, key = make_key("operator", frozenset({"admin", "predict"}))
+    write_keys(tmp_path / "keys.json", KeyList(keys=(key,)))
+    models = tmp_path / "models"
+    for version in (1, 2):
+        write_bundle(models, version=version, seed=version)
+    server = several(keys=str(tmp_path / "keys.json"))
+    with httpx2.Client(base_url=server.url, headers={"X-API-Key": text}, timeout=60) as client:
+        assert client.post(f"/models/{NAME}/unload?version=2").status_code == 200
+        write_bundle(models, version=3, seed=3)
+        write_bundle(models, "a-new-one")
+        os.kill(processes_of(server)["engine"][0], signal.SIGKILL)
+        wait_until(lambda: metric(server, 'neurotriage_restarts_total{process="engine"}') == 1)
+        wait_until(partial(ready, server))
+        shown = client.get("/models").json()
+        assert shown["default"] == NAME
+        states = {each["version"]: each["state"] for model in shown["models"] for each in model["versions"]}
+        assert states == {1: "ready", 2: "unloaded"}
+        assert client.post("/predict", content=png(1)).json()["model"]["version"] == 1
+        assert client.post(f"/models/{NAME}/load?version=3").status_code == 200
+        assert client.post("/predict", content=png(1)).json()["model"]["version"] == 3
 
 
 def test_without_its_supervisor_nothing_is_left(several: Callable[..., Server]) -> None:

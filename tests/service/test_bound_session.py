@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from service.bound_session import BoundSession
-from service.session import CPU, Plan, Session, make_plan
-from tests.bundles import CLASSES, SIZE, write_model
+from service.session import CPU, OutOfMemory, Plan, Session, make_plan
+from tests.bundles import CLASSES, SIZE, write_hungry_model, write_model
+from tests.service.test_memory import slices as greedy
 from tests.service.test_session import slices
 
 PADDED = Plan(CPU, 1, 1, 8, (1, 2, 4, 8))
@@ -41,6 +42,27 @@ def test_threads_that_share_the_buffers_get_their_own_answers(model: Path) -> No
         together = list(pool.map(session.run, batches))
     for batch, answer in zip(batches, together, strict=True):
         assert np.allclose(answer, plain.run(batch), atol=1e-5)
+
+
+def test_opened_anew_it_answers_from_buffers_of_its_own(model: Path) -> None:
+    session, batch = BoundSession(model, PADDED), slices(3, 1)
+    before, hung = session.run(batch), session._opened
+    assert hung is not None
+    with hung.turn:  # as a run that hangs holds it
+        session.open()
+        assert np.array_equal(session.run(batch), before)
+        assert session._opened is not None
+        assert session._opened.bound[4].host.ctypes.data != hung.bound[4].host.ctypes.data
+    session.close()
+    assert not session.is_open
+    with pytest.raises(RuntimeError, match="closed"):
+        session.run(batch)
+
+
+def test_a_run_without_memory_is_told_here_too(tmp_path: Path) -> None:
+    write_hungry_model(tmp_path / "model.onnx")
+    with pytest.raises(OutOfMemory):
+        BoundSession(tmp_path / "model.onnx", PADDED).run(greedy(1, 1))
 
 
 def test_warming_up_checks_the_graph_against_the_card_here_too(model: Path) -> None:

@@ -11,6 +11,12 @@ def counted(requests: int, ready: float, held: int, depth: int) -> Metrics:
         metrics.count_request("/predict", 200, 0.02)
     metrics.model_ready.labels(model="m", version="1", provider="p").set(ready)
     metrics.held_bytes.set(held)
+    metrics.lost_log_lines.set(requests)
+    for reason in ("gone", "late"):
+        metrics.counters("predict", {"model": "m", "version": "1"})["skipped"](reason)
+    metrics.counters("predict", {"model": "m", "version": "1"})["faulted"]("stuck")
+    metrics.queue_seconds.labels(model="m", version="1", priority="stat").observe(0.02)
+    metrics.problems.labels(route="/predict", problem="overloaded").inc(requests)
     metrics.queue_depth.labels(model="m", version="1").set(depth)
     return metrics
 
@@ -23,6 +29,12 @@ def test_counts_add_up_and_gauges_say_what_they_mean() -> None:
     assert 'neurotriage_request_seconds_count{route="/predict"} 7.0' in text
     assert 'neurotriage_model_ready{model="m",provider="p",version="1"} 0.0' in text
     assert "neurotriage_held_bytes 120.0" in text
+    assert "neurotriage_lost_log_lines 7.0" in text
+    version = 'model="m",queue="predict",reason="late",version="1"'
+    assert f"neurotriage_skipped_total{{{version}}} 2.0" in text
+    assert 'neurotriage_lane_faults_total{fault="stuck",model="m",queue="predict",version="1"} 2.0' in text
+    assert 'neurotriage_queue_seconds_count{model="m",priority="stat",version="1"} 2.0' in text
+    assert 'neurotriage_problems_total{problem="overloaded",route="/predict"} 7.0' in text
     assert 'neurotriage_queue_depth{model="m",version="1"} 5.0' in text
 
 

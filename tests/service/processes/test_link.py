@@ -16,12 +16,14 @@ from service.catalogue import Catalogue
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities
 from service.errors import DeadlineExceeded, NotReady, Overloaded, ServiceError, UnknownModel, WorkerDied
+from service.memory import halved_at_need
 from service.metrics import Metrics
 from service.processes.link import Link
 from service.processes.offer import offer_of
 from service.processes.remote import RemoteBatcher, read_probabilities, split_slice
 from service.processes.serving import Serving
 from service.repository import Repository
+from service.session import OutOfMemory
 from service.settings import Settings
 from tests.bundles import NAME, SIZE
 from tests.loop import run
@@ -293,6 +295,30 @@ def test_a_deadline_is_the_same_moment_at_both_ends(models: Path) -> None:
             assert (skipped, means.seen) == (["late"], [picture(1).mean()])
 
     run(work)
+
+
+def test_a_run_that_hangs_or_lacks_memory_is_told_to_fronts_as_what_it_is(models: Path) -> None:
+    async def work() -> None:
+        means = Means()
+        async with linked(models, means) as (link, serving):
+            predictor = serving.offer.predictors[NAME, 1]
+            await predictor.batcher.stop()
+            predictor._batcher = Batcher(means, stuck_seconds=0.1)
+            await predictor.batcher.start()
+            with pytest.raises(WorkerDied, match=r"did not end within 0.1 s"):
+                await remote(link).submit(picture(1), 15)
+            means.opened.set()
+            predictor._batcher = Batcher(halved_at_need(hungry))
+            await predictor.batcher.start()
+            with pytest.raises(NotReady, match="ran out of memory") as refused:
+                await remote(link).submit(picture(1), 15)
+            assert refused.value.headers == {"Retry-After": "5"}
+
+    run(work)
+
+
+def hungry(_: Sequence[Slice]) -> list[Probabilities]:
+    raise OutOfMemory
 
 
 def test_what_a_front_began_with_answers_it_until_the_end(models: Path) -> None:
