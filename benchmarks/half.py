@@ -44,6 +44,7 @@ def halve(bundle: Path, models: Path) -> Path:
         "name": folder.parent.name,
         "files": files,
         "explain": None,
+        "precision": "fp16",
         "change": f"{card.name} version {card.version} in float16.",
     }
     (folder / CARD_FILE).write_text(Card.model_validate(fields).model_dump_json(indent=2))

@@ -118,7 +118,7 @@ class Catalogue:
 
     @property
     def default(self) -> str | None:
-        """The model that answers when none is named: the settings' choice, else the first that served, int8 last.
+        """The model that answers when none is named: the settings' choice, else the first that served, fp32 first.
 
         It stays when that model is unloaded: callers who name none must not get another model's answers unawares.
         """

@@ -19,7 +19,7 @@ from service.errors import UnknownModel
 from service.explain_session import ExplainSession
 from service.session import ProviderUnavailable, Session
 
-GOLDEN_TOLERANCE = {"fp32": 2e-3, "int8": 2e-2}
+GOLDEN_TOLERANCE = {"fp32": 2e-3, "fp16": 2e-3, "int8": 2e-2}
 """Largest difference in probability between a golden answer and this machine's, by precision.
 
 Providers round differently, and where a value lies between two integers that is a whole step: integers computed in

@@ -174,7 +174,7 @@ class VersionView(BaseModel):
     reason: str | None = Field(None, description="Why it does not serve.")
     sha256: str | None = None
     precision: str | None = Field(
-        None, description="What it computes in: fp32, or int8, whose answers differ a little."
+        None, description="What it computes in: fp32, or fp16 or int8, whose answers differ a little."
     )
     provider: str | None = Field(None, description="The execution provider that really runs it.")
     plan: PlanView | None = None

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
 
     models: Path = Field(Path("models"), description="The model repository: `<name>/<version>/` below it.")
     default_model: str | None = Field(
-        None, description="Model that answers when none is named; none: the first name, int8 last."
+        None, description="Model that answers when none is named; none: the first name, fp32 before others."
     )
 
     provider: Literal["auto", "cuda", "cpu"] = Field(

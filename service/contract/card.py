@@ -128,7 +128,7 @@ class Card(_Strict):
     name: Name
     version: PositiveInt
     architecture: str
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     class_names: tuple[str, ...] = Field(min_length=2)
     input: InputSpec
     outputs: Outputs = Outputs()

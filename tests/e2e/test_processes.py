@@ -230,6 +230,22 @@ def test_a_killed_engine_costs_its_callers_a_503_and_comes_back_only_proven(
     assert httpx2.post(f"{server.url}/predict", content=png(1)).status_code == 503
 
 
+def test_a_shortened_deadline_is_kept_though_the_engine_stands_still(several: Callable[..., Server]) -> None:
+    server = several()
+    (engine,) = processes_of(server)["engine"]
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        headers = {"X-Request-Timeout-Ms": "300"}
+        refused = httpx2.post(f"{server.url}/predict?priority=stat", content=png(1), headers=headers, timeout=60)
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    assert (refused.status_code, refused.json()["type"]) == (504, "urn:neurotriage:problem:deadline-exceeded")
+    answered = httpx2.post(f"{server.url}/predict?priority=stat", content=png(1), timeout=60)
+    assert answered.status_code == 200
+    labels = f'{{model="{NAME}",priority="stat",version="1"}}'
+    assert metric(server, f"neurotriage_queue_seconds_count{labels}") == 1
+
+
 def test_a_successor_of_the_engine_serves_what_an_operator_had_left(
     several: Callable[..., Server], tmp_path: Path
 ) -> None:

@@ -6,13 +6,15 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.app import own_parts
-from service.errors import LoadFailed, NotReady, UnknownModel
+from service.errors import LoadFailed, NotReady, Overloaded, UnknownModel
 from service.intake import Intake
 from service.metrics import Metrics
+from service.priorities import Urgency
 from service.processes.board import Board
 from service.processes.catalogue import RemoteCatalogue
 from service.processes.engine import Engine
@@ -26,8 +28,8 @@ from tests.pictures import png
 class House:
     """An engine and two fronts; whenever the engine offers something, each front gets a link."""
 
-    def __init__(self, models: Path) -> None:
-        self.settings = Settings(models=models, provider="cpu")
+    def __init__(self, models: Path, **options: Any) -> None:
+        self.settings = Settings(models=models, provider="cpu", **options)
         ours, theirs = socket.socketpair()
         self.post, self.engines_post = Post(ours), Post(theirs)
         self.engine = Engine(self.settings, self.engines_post)
@@ -55,8 +57,8 @@ class House:
 
 
 @asynccontextmanager
-async def house(models: Path) -> AsyncIterator[House]:
-    started = House(models)
+async def house(models: Path, **options: Any) -> AsyncIterator[House]:
+    started = House(models, **options)
     started.post.listen(started.heard, lambda: None)
     running = asyncio.create_task(started.engine.run())
     await asyncio.gather(*(front.start() for front in started.fronts))
@@ -163,6 +165,28 @@ def test_who_was_there_first_is_answered_by_the_files_of_then_though_the_version
                 while started.engine._catalogue._leaving:  # noqa: ASYNC110 - what is waited for has no event
                     await asyncio.sleep(0.01)
             assert not old.ready
+
+    run(work)
+
+
+def test_what_all_fronts_let_in_is_counted_together_and_stat_has_places_beyond_it(models: Path) -> None:
+    async def work() -> None:
+        async with house(models, max_queue_size=8) as started:
+            one, other = (front.predictor() for front in started.fronts)
+            one._admitted.own, other._admitted.own = 5, one.permits - 5
+            for predictor in (one, other):
+                with pytest.raises(Overloaded):
+                    predictor.refuse_if_full()
+                predictor.refuse_if_full("stat")
+                assert (await predictor.predict(png(1), Urgency("stat"))).label
+            other._admitted.own += 1
+            with pytest.raises(Overloaded):
+                one.refuse_if_full("stat")
+            write_bundle(models, "a-new-one")
+            await started.fronts[0].load("a-new-one")
+            started.fronts[1].predictor("a-new-one").refuse_if_full()
+            with pytest.raises(Overloaded):
+                started.fronts[1].predictor(NAME).refuse_if_full()
 
     run(work)
 
