@@ -10,13 +10,15 @@ from service.metrics import Metrics
 from service.predictor import Predictor
 from service.repository import Bundle, Repository
 from service.settings import Settings
+from service.tracing import OFF, Tracing
 
 
 class Catalogue:
     """Opens the repository's bundles into predictors, starts and stops them."""
 
-    def __init__(self, repository: Repository, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, repository: Repository, settings: Settings, metrics: Metrics, tracing: Tracing = OFF) -> None:
         self.repository = repository
+        self._tracing = tracing
         self._settings = settings
         self._metrics = metrics
         self._predictors: dict[tuple[str, int], Predictor] = {}
@@ -29,7 +31,9 @@ class Catalogue:
         await asyncio.to_thread(self.repository.load)
         for bundle in self.repository.bundles:
             if bundle.card and bundle.session:
-                predictor = Predictor(bundle.card, bundle.session, self._decoders, self._settings, self._metrics)
+                predictor = Predictor(
+                    bundle.card, bundle.session, self._decoders, self._settings, self._metrics, tracing=self._tracing
+                )
                 await predictor.start()
                 self._predictors[bundle.name, bundle.version] = predictor
                 await self._start_explainer(bundle)
@@ -105,6 +109,7 @@ class Catalogue:
                 threads=self._drawers,
                 settings=self._settings,
                 metrics=self._metrics,
+                tracing=self._tracing,
             )
             await explainer.start()
             self._explainers[bundle.name, bundle.version] = explainer

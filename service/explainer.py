@@ -19,6 +19,7 @@ from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
 from service.metrics import Metrics
 from service.predictor import Prediction, Timing, prediction_of
 from service.settings import Settings
+from service.tracing import OFF, Tracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Explainer:
         threads: Executor,
         settings: Settings,
         metrics: Metrics,
+        tracing: Tracing = OFF,
     ) -> None:
         plan = next(iter(sessions.values())).plan
         self.card = card
@@ -54,11 +56,12 @@ class Explainer:
         self._threads = threads
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
         self._together = plan.max_batch_size
         self._batcher: Batcher[Question, Gradients] = Batcher(
-            partial(explain_each, sessions),
+            tracing.traced(partial(explain_each, sessions), f"explain {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=self._together,
             max_queue_size=settings.explain_max_pictures * self._together,
@@ -123,8 +126,9 @@ class Explainer:
     async def _ask(self, questions: Sequence[Question], deadline: float) -> list[Answer[Gradients]]:
         """An answer a question, in order; never more of one picture in the queue than a batch."""
         answers: list[Answer[Gradients]] = []
-        for start in range(0, len(questions), self._together):
-            together = questions[start : start + self._together]
+        carried = [self._tracing.carry(question) for question in questions]
+        for start in range(0, len(carried), self._together):
+            together = carried[start : start + self._together]
             answers += await asyncio.gather(*(self._batcher.submit(question, deadline) for question in together))
         return answers
 

@@ -18,6 +18,7 @@ from service.images import read_slice
 from service.metrics import Metrics
 from service.session import Plan, Session
 from service.settings import Settings
+from service.tracing import OFF, Tracing
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,28 @@ class Predictor:
     The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
     """
 
-    def __init__(self, card: Card, session: Session, decoders: Executor, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        card: Card,
+        session: Session,
+        decoders: Executor,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        tracing: Tracing = OFF,
+    ) -> None:
         plan = session.plan
         self.card = card
         self._session = session
         self._decoders = decoders
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
         self._batcher: Batcher[Slice, Probabilities] = Batcher(
-            self._run,
+            tracing.traced(self._run, f"infer {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
@@ -146,7 +157,7 @@ class Predictor:
         except TimeoutError:
             raise DeadlineExceeded(f"not decoded within {self._settings.deadline_ms:.0f} ms") from None
         decoded = time.perf_counter()
-        answer = await self._batcher.submit(pixels, deadline - (decoded - started))
+        answer = await self._batcher.submit(self._tracing.carry(pixels), deadline - (decoded - started))
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
         return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 

@@ -9,6 +9,7 @@ from service import predictor, schemas
 from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
 from service.routes.access import charge_for, work
+from service.routes.audited import audit
 from service.routes.request import catalogue_of, read_picture, read_pictures, request_id_of, while_connected
 
 ChosenModel = Annotated[schemas.ModelQuery, Query()]
@@ -58,6 +59,7 @@ def prediction_router(max_bytes: int) -> APIRouter:
         content = await read_picture(request, max_bytes)
         prediction = await while_connected(request, chosen.predict(content))
         request.state.noted["batch_size"] = prediction.batch_size
+        await audit(request, chosen.card, [content], [prediction])
         return json_response(prediction_view(prediction, chosen.card, request_id_of(request)))
 
     return router
@@ -82,6 +84,7 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
         charge_for(request, len(contents))
         outcomes = await while_connected(request, chosen.predict_each(contents))
         request.state.noted["pictures"] = len(outcomes)
+        await audit(request, chosen.card, contents, outcomes)
         views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]
         return json_response(schemas.BatchAnswer(request_id=request_id_of(request), results=views))
 
