@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test test-page test-ray browser lint install
+.PHONY: serve test test-page test-ray browser lint audit lock install
 
 serve: .venv/serve.stamp
 	$(BIN)/python -m service
@@ -24,6 +24,16 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
+
+# A report, not a gate: a flaw found tonight must not stop tonight's repair, nor a network that is away any work.
+audit: .venv/dev.stamp
+	@timeout 60 $(BIN)/pip-audit --requirement constraints.txt --disable-pip --no-deps --strict --timeout 5 \
+		--progress-spinner off || echo 'WARNING: PINNED PACKAGES HAVE KNOWN FLAWS, OR COULD NOT ALL BE LOOKED UP' >&2
+
+# What the images install, with hashes.
+lock: .venv/dev.stamp
+	PATH="$(BIN):$$PATH" deploy/lock.sh
 
 install: .venv/dev.stamp
 

@@ -1,15 +1,18 @@
 """Put the service together and take it apart; nothing happens at import."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.audit import open_audit
 from service.catalogue import Catalogue
 from service.contract.card import Card
 from service.cpus import usable_cpus
@@ -22,13 +25,17 @@ from service.metrics import Metrics
 from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, loading, models, problems
-from service.routes.access import key_file
+from service.routes.access import callers_of
 from service.routes.explain import explanation_router
 from service.routes.page import page_router
 from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
 from service.settings import Settings
+from service.tracing import OFF
+
+if TYPE_CHECKING:
+    from service.spans import OpenTelemetry
 
 DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
 
@@ -37,13 +44,16 @@ def create_app(settings: Settings) -> FastAPI:
     """The ASGI app; its lifespan opens the models and closes them again.
 
     Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had, and `ValueError`
-    where the service would be open to a network without anybody having said so.
+    where the service would be open to a network without anybody having said so, or where keys, audit or tracing cannot
+    be had.
     """
-    keys = key_file(settings)
+    callers = callers_of(settings)
     metrics = Metrics()
+    tracing = open_tracing(settings.otlp_endpoint)
+    audit = open_audit(settings.audit, settings.audit_max_bytes, settings.audit_backups, metrics.audit_lost.inc)
     repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
-    intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
-    catalogue = Catalogue(repository, settings, metrics, intake.all_left)
+    intake = intake_of(settings)
+    catalogue = Catalogue(repository, settings, metrics, intake.all_left, tracing or OFF)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,6 +61,9 @@ def create_app(settings: Settings) -> FastAPI:
         log_models(catalogue)
         yield
         await catalogue.stop()
+        for each in (audit, tracing):
+            if each:
+                await asyncio.to_thread(each.close)
 
     app = FastAPI(
         title="NeuroTriage",
@@ -63,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
-    app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
+    app.state.catalogue, app.state.metrics, app.state.callers, app.state.audit = catalogue, metrics, callers, audit
     app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
     app.state.intake = intake
     metrics.held_bytes.set_function(lambda: intake.held_bytes)
@@ -72,9 +85,33 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, problems.answer_validation_error)  # type: ignore[arg-type]
+    if tracing:
+        app.add_middleware(tracing.middleware)
     app.add_middleware(RequestLog, finished=metrics.count_request, answer_fault=problems.answer_fault)
     app.add_middleware(SafeHeaders)
     return app
+
+
+def open_tracing(endpoint: str | None) -> "OpenTelemetry | None":
+    """The tracing that the settings ask for; raises `ValueError` where OpenTelemetry is not installed."""
+    if endpoint is None:
+        return None
+    try:
+        from service.spans import open_spans  # noqa: PLC0415 - who does not trace need not have the SDK
+    except ImportError:
+        raise ValueError("NEUROTRIAGE_OTLP_ENDPOINT needs pip install 'neurotriage[otel]'") from None
+    return open_spans(endpoint, version("neurotriage"))
+
+
+def intake_of(settings: Settings) -> Intake:
+    """How much is let in under these settings, and how fast it must come."""
+    return Intake(
+        settings.max_bytes_in_flight,
+        settings.body_idle_seconds,
+        settings.body_seconds,
+        least_rate=settings.body_least_bytes_per_second,
+        max_bytes_per_client=settings.bytes_per_client,
+    )
 
 
 def include_routes(app: FastAPI, settings: Settings) -> None:

@@ -17,6 +17,7 @@ from service.priorities import PRIORITIES, Priority
 from service.repository import Bundle, Repository
 from service.session import ProviderUnavailable
 from service.settings import Settings
+from service.tracing import OFF, Tracing
 from service.worker import Worker, WorkerLost
 
 Key = tuple[str, int]
@@ -51,8 +52,10 @@ class Catalogue:
         settings: Settings,
         metrics: Metrics,
         all_left: Callable[[], Awaitable[None]] = nobody,
+        tracing: Tracing = OFF,
     ) -> None:
         self.repository = repository
+        self._tracing = tracing
         self._settings = settings
         self._metrics = metrics
         self._all_left = all_left
@@ -69,6 +72,7 @@ class Catalogue:
         for bundle in self.repository.bundles:
             if bundle.session:
                 self._serving[bundle.name, bundle.version] = await self._started(bundle)
+        self._settle_default()
 
     async def stop(self) -> None:
         """Finish what waits, end the threads."""
@@ -111,10 +115,13 @@ class Catalogue:
 
         It stays when that model is unloaded: callers who name none must not get another model's answers unawares.
         """
+        self._settle_default()
+        return self._default or next(iter(self.repository.names), None)
+
+    def _settle_default(self) -> None:
         if self._default is None:
             served = {(b.card.precision != "fp32", b.name) for b in self.repository.bundles if b.card and b.session}
             self._default = min(served)[1] if served else None
-        return self._default or next(iter(self.repository.names), None)
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:
         """The bundle meant by a request's `model` and `version`; raises `UnknownModel`."""
@@ -186,14 +193,14 @@ class Catalogue:
         renew = partial(self.repository.renew, card)
         predictor = Predictor(
             card, session, self._decoders["routine"], settings, metrics,
-            stat_decoders=self._decoders["stat"], renew=partial(renew, session),
+            stat_decoders=self._decoders["stat"], renew=partial(renew, session), tracing=self._tracing,
         )  # fmt: skip
         await predictor.start()
         if not (card.explain and sessions):
             return Serving(predictor, None)
         explainer = Explainer(
             card, card.explain, sessions, threads=self._drawers["routine"], settings=settings, metrics=metrics,
-            stat_threads=self._drawers["stat"], renew=partial(renew, *sessions.values()),
+            stat_threads=self._drawers["stat"], renew=partial(renew, *sessions.values()), tracing=self._tracing,
         )  # fmt: skip
         await explainer.start()
         return Serving(predictor, explainer)

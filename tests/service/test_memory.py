@@ -1,12 +1,14 @@
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.contract.preprocess import Slice
 from service.errors import NotReady
 from service.memory import halved_at_need
-from service.session import CPU, OutOfMemory, Session, make_plan
+from service.session import CPU, Logits, OutOfMemory, Session, make_plan
 from tests.bundles import SIZE, write_hungry_model, write_model
 
 
@@ -35,11 +37,20 @@ def test_a_batch_too_large_for_the_memory_is_answered_in_halves(session: Session
     plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1))
     for greed in ((1, 1), (1, 0, 1), (0, 1, 1, 0)):
         batch = slices(*greed)
-        answers = np.array(halved_at_need(lambda slices: list(session.run(slices)))(batch))
+        answers = np.array(halved(session)(batch))
         assert np.allclose(answers, plain.run(batch), atol=1e-4)
 
 
 @pytest.mark.parametrize("greed", [(2,), (0, 2), (1, 1, 1, 1)])
 def test_where_halves_are_too_large_as_well_it_gives_up(session: Session, greed: tuple[int, ...]) -> None:
     with pytest.raises(NotReady, match="out of memory"):
-        halved_at_need(lambda batch: list(session.run(batch)))(slices(*greed))
+        halved(session)(slices(*greed))
+
+
+def halved(session: Session) -> Callable[[Sequence[Slice]], Sequence[Logits]]:
+    """The session's run, a row a slice, in halves at need."""
+
+    def run(batch: Sequence[Slice]) -> list[Logits]:
+        return list(session.run(batch))
+
+    return halved_at_need(run)

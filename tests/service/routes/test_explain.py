@@ -267,7 +267,8 @@ def test_openapi_documents_the_route_with_its_parameters_answers_and_examples(cl
     document = client.get("/openapi.json").json()
     route, schemas = document["paths"]["/explain"]["post"], document["components"]["schemas"]
     assert {each["name"] for each in route["parameters"]} == {
-        "target", "targets", "method", "layer", "colormap", "alpha", "model", "version",
+        "target", "targets", "method", "layer", "colormap", "alpha", "model", "version", "priority",
+        "X-Request-Timeout-Ms",
     }  # fmt: skip
     assert all(each["description"] for each in route["parameters"])
     assert {"200", "404", "409", "413", "415", "422", "503", "504"} <= set(route["responses"])
