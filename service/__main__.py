@@ -16,6 +16,7 @@ from service.app import create_app
 from service.connection import punctual
 from service.keycommand import run as run_keys
 from service.logs import configure
+from service.processes.supervisor import supervise
 from service.scorecommand import run as run_score
 from service.server import DrainingServer
 from service.session import ProviderUnavailable
@@ -45,6 +46,8 @@ def serve() -> int:
         settings = read_settings(**given)
         check_certificate(settings)
         lines = configure(settings.log_level)
+        if settings.workers > 1:
+            return supervise(settings, lines)
         app = create_app(settings)
         app.state.metrics.lost_log_lines.set_function(lambda: lines.lost)
     except (ValueError, ProviderUnavailable) as error:

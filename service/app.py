@@ -1,8 +1,9 @@
 """Put the service together and take it apart; nothing happens at import."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.audit import open_audit
+from service.bound_session import BoundSession
 from service.catalogue import Catalogue
 from service.contract.card import Card
 from service.cpus import usable_cpus
+from service.cuda import cuda_options
 from service.errors import ServiceError
 from service.explain_session import ExplainSession
 from service.headers import SafeHeaders
@@ -32,7 +35,8 @@ from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
 from service.settings import Settings
-from service.tracing import OFF
+from service.tally import Tally
+from service.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from service.spans import OpenTelemetry
@@ -40,7 +44,36 @@ if TYPE_CHECKING:
 DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
 
 
-def create_app(settings: Settings) -> FastAPI:
+@dataclass(frozen=True)
+class Parts:
+    """What an app is put together from; one of several processes brings parts that know of the others."""
+
+    metrics: Metrics
+    catalogue: Catalogue
+    intake: Intake
+    rates: Rates | None
+    render_metrics: Callable[[], Awaitable[bytes]]
+
+
+def own_parts(settings: Settings, tracing: Tracing = OFF) -> Parts:
+    """The parts of a process that does all by itself."""
+    metrics = Metrics()
+    repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
+    intake = intake_of(settings)
+
+    async def render() -> bytes:
+        return metrics.render()
+
+    return Parts(
+        metrics=metrics,
+        catalogue=Catalogue(repository, settings, metrics, intake.all_left, tracing),
+        intake=intake,
+        rates=Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None,
+        render_metrics=render,
+    )
+
+
+def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     """The ASGI app; its lifespan opens the models and closes them again.
 
     Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had, and `ValueError`
@@ -48,17 +81,17 @@ def create_app(settings: Settings) -> FastAPI:
     be had.
     """
     callers = callers_of(settings)
-    metrics = Metrics()
     tracing = open_tracing(settings.otlp_endpoint)
+    logs_models = parts is None
+    parts = parts or own_parts(settings, tracing or OFF)
+    metrics, catalogue, intake = parts.metrics, parts.catalogue, parts.intake
     audit = open_audit(settings.audit, settings.audit_max_bytes, settings.audit_backups, metrics.audit_lost.inc)
-    repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
-    intake = intake_of(settings)
-    catalogue = Catalogue(repository, settings, metrics, intake.all_left, tracing or OFF)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await catalogue.start()
-        log_models(catalogue)
+        if logs_models:
+            log_models(catalogue)
         yield
         await catalogue.stop()
         for each in (audit, tracing):
@@ -77,8 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
     app.state.catalogue, app.state.metrics, app.state.callers, app.state.audit = catalogue, metrics, callers, audit
-    app.state.rates = Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None
-    app.state.intake = intake
+    app.state.rates, app.state.intake, app.state.render_metrics = parts.rates, intake, parts.render_metrics
     metrics.held_bytes.set_function(lambda: intake.held_bytes)
     include_routes(app, settings)
     # Starlette hands each handler the class it was registered for, which its types do not say.
@@ -103,14 +135,16 @@ def open_tracing(endpoint: str | None) -> "OpenTelemetry | None":
     return open_spans(endpoint, version("neurotriage"))
 
 
-def intake_of(settings: Settings) -> Intake:
-    """How much is let in under these settings, and how fast it must come."""
+def intake_of(settings: Settings, held: Tally | None = None, visits: Tally | None = None) -> Intake:
+    """How much is let in under these settings, and how fast it must come; counted with others where they share."""
     return Intake(
         settings.max_bytes_in_flight,
         settings.body_idle_seconds,
         settings.body_seconds,
         least_rate=settings.body_least_bytes_per_second,
         max_bytes_per_client=settings.bytes_per_client,
+        held=held,
+        visits=visits,
     )
 
 
@@ -138,7 +172,11 @@ def session_opener(settings: Settings) -> OpenSession:
 
     def open_session(path: Path, card: Card) -> Session:
         def build(provider: str) -> Session:
-            return Session(path, make_plan(provider, cpus, *wishes), card.outputs.logits)
+            plan = make_plan(provider, cpus, *wishes)
+            if provider == CPU:
+                return Session(path, plan, card.outputs.logits)
+            options = cuda_options(settings.cudnn_search, graphs=settings.cuda_graphs)
+            return BoundSession(path, plan, card.outputs.logits, options)
 
         return with_fallback(settings, provider, build)
 

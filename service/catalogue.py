@@ -1,7 +1,7 @@
 """The models that answer: one predictor a bundle that opened, and which of them is the default."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from service.explainer import Explainer
 from service.metrics import Metrics
 from service.predictor import Predictor
 from service.priorities import PRIORITIES, Priority
-from service.repository import Bundle, Repository
+from service.repository import Bundle, Repository, unloaded_bundle
 from service.session import ProviderUnavailable
 from service.settings import Settings
 from service.tracing import OFF, Tracing
@@ -72,7 +72,7 @@ class Catalogue:
         for bundle in self.repository.bundles:
             if bundle.session:
                 self._serving[bundle.name, bundle.version] = await self._started(bundle)
-        self._settle_default()
+        self._default = self._default or self._first_that_serves()
 
     async def stop(self) -> None:
         """Finish what waits, end the threads."""
@@ -106,8 +106,18 @@ class Catalogue:
             self.repository.find(name, version)
             for bundle in self.repository.bundles:
                 if bundle.name == name and version in (None, bundle.version):
-                    self._exchange(Bundle(name, bundle.version, bundle.card, reason="unloaded", unloaded=True), None)
+                    self._exchange(unloaded_bundle(name, bundle.version, bundle.card), None)
                     self._metrics.forget({"model": name, "version": str(bundle.version)})
+
+    @property
+    def predictors(self) -> Mapping[Key, Predictor]:
+        """Those that serve now, by model and version."""
+        return {key: serving.predictor for key, serving in self._serving.items()}
+
+    @property
+    def explainers(self) -> Mapping[Key, Explainer]:
+        """Those that explain now, by model and version."""
+        return {key: serving.explainer for key, serving in self._serving.items() if serving.explainer}
 
     @property
     def default(self) -> str | None:
@@ -115,13 +125,8 @@ class Catalogue:
 
         It stays when that model is unloaded: callers who name none must not get another model's answers unawares.
         """
-        self._settle_default()
+        self._default = self._default or self._first_that_serves()
         return self._default or next(iter(self.repository.names), None)
-
-    def _settle_default(self) -> None:
-        if self._default is None:
-            served = {(b.card.precision != "fp32", b.name) for b in self.repository.bundles if b.card and b.session}
-            self._default = min(served)[1] if served else None
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:
         """The bundle meant by a request's `model` and `version`; raises `UnknownModel`."""
@@ -166,6 +171,10 @@ class Catalogue:
         except (NotReady, UnknownModel) as error:
             return str(error)
         return None
+
+    def _first_that_serves(self) -> str | None:
+        served = {(b.card.precision != "fp32", b.name) for b in self.repository.bundles if b.card and b.session}
+        return min(served)[1] if served else None
 
     def _find_serving(self, name: str | None, version: int | None) -> Serving:
         bundle = self.find(name, version)

@@ -36,6 +36,8 @@ class ExplainSession(Session):
 
     def __init__(self, path: Path, plan: Plan, layer: str, logits: str = "logits") -> None:
         self.layer = layer
+        self.answer_bytes = 0
+        """Bytes of one answer's activations and gradients in float32, once warm."""
         self._names = [logits, f"activations:{layer}", f"gradients:{layer}"]
         super().__init__(path, plan, logits)
 
@@ -67,6 +69,7 @@ class ExplainSession(Session):
         (answer,) = self.explain([Question(blank, PREDICTED, self.layer)])
         if answer.activations.ndim != 3 or answer.activations.shape != answer.gradients.shape:
             raise ValueError(f"activations {answer.activations.shape}, gradients {answer.gradients.shape}")
+        self.answer_bytes = 4 * (answer.activations.size + answer.gradients.size)
 
 
 def explain_each(sessions: Mapping[str, ExplainSession], questions: Sequence[Question]) -> list[Gradients]:

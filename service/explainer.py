@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.predictor import Prediction, Timing, prediction_of
 from service.priorities import ROUTINE, Priority, Urgency, places_for
 from service.settings import Settings
+from service.tally import Tally
 from service.tracing import OFF, Tracing
 
 P = ParamSpec("P")
@@ -53,6 +54,8 @@ class Explainer:
         stat_threads: Executor | None = None,
         renew: Callable[[], None] = lambda: None,
         tracing: Tracing = OFF,
+        batcher: Batcher[Question, Gradients] | None = None,
+        admitted: Tally | None = None,
     ) -> None:
         plan = next(iter(sessions.values())).plan
         self.card = card
@@ -62,13 +65,13 @@ class Explainer:
         self._metrics = metrics
         self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
-        self._admitted = 0
+        self._admitted = admitted or Tally()
         self._together = plan.max_batch_size
-        self._batcher: Batcher[Question, Gradients] = Batcher(
+        self._batcher: Batcher[Question, Gradients] = batcher or Batcher(
             tracing.traced(halved_at_need(partial(explain_each, sessions)), f"explain {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=self._together,
-            max_queue_size=2 * settings.explain_max_pictures * self._together,  # so that permits alone refuse
+            max_queue_size=2 * self.permits,  # so that permits alone refuse
             name="explain-lane",
             begin=give_way,
             routine_ageing_ms=settings.routine_ageing_ms,
@@ -79,6 +82,16 @@ class Explainer:
         )
         metrics.explain_queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.explain_ready.labels(**self._labels).set_function(lambda: float(self.ready))
+
+    @property
+    def batcher(self) -> Batcher[Question, Gradients]:
+        """What stands before the sessions."""
+        return self._batcher
+
+    @property
+    def permits(self) -> int:
+        """Most questions at once, over all processes."""
+        return self._settings.explain_max_pictures * self._together
 
     @property
     def ready(self) -> bool:
@@ -96,7 +109,7 @@ class Explainer:
     def refuse_if_full(self, priority: Priority = "routine") -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
         most = places_for(priority, self._settings.explain_max_pictures)
-        if self._admitted >= most:
+        if self._admitted.whole >= most:
             raise Overloaded(f"{most} pictures are being explained already")
 
     async def explain(self, content: bytes, wish: Wish, urgency: Urgency = ROUTINE) -> Explained:
@@ -152,11 +165,11 @@ class Explainer:
     @contextmanager
     def _permit(self, priority: Priority) -> Iterator[None]:
         self.refuse_if_full(priority)
-        self._admitted += 1
+        self._admitted.own += 1
         try:
             yield
         finally:
-            self._admitted -= 1
+            self._admitted.own -= 1
 
 
 async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from service.errors import NoRoom, NotReady, RateLimited, SlowBody
+from service.tally import Tally
 
 
 class Intake:
@@ -24,6 +25,8 @@ class Intake:
         *,
         least_rate: float = 1.0,
         max_bytes_per_client: int | None = None,
+        held: Tally | None = None,
+        visits: Tally | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self.max_bytes_per_client = max_bytes_per_client or max_bytes
@@ -31,14 +34,39 @@ class Intake:
         self.idle_seconds = idle_seconds
         self.body_seconds = body_seconds
         self.draining = False
-        self.held_bytes = 0
+        self._held = held or Tally()
+        self._visits = visits or Tally()
         self.held_by: Counter[str] = Counter()
         self._inside: set[Visit] = set()
 
     @property
     def visits(self) -> int:
-        """Requests that are inside."""
+        """Requests that are inside, of all processes."""
+        return self._visits.whole
+
+    @property
+    def own_visits(self) -> int:
+        """Those of this process."""
         return len(self._inside)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes held by this process."""
+        return self._held.own
+
+    @held_bytes.setter
+    def held_bytes(self, count: int) -> None:
+        self._held.own = count
+
+    def refuse_beyond(self, client: str, more: int) -> None:
+        """Raise `NoRoom` where all processes together have no room for `more` bytes.
+
+        Raises `RateLimited` where it is this client that holds too much of this process's.
+        """
+        if self._held.whole + more > self.max_bytes:
+            raise NoRoom(f"{self._held.whole} bytes of uploads are held already")
+        if self.held_by[client] + more > self.max_bytes_per_client:
+            raise RateLimited(f"a client's uploads may hold {self.max_bytes_per_client} bytes at once")
 
     @property
     def fault(self) -> str | None:
@@ -52,10 +80,12 @@ class Intake:
             raise NotReady(self.fault or "")
         visit = Visit(self, client)
         self._inside.add(visit)
+        self._visits.own += 1
         try:
             yield visit
         finally:
             self._inside.discard(visit)
+            self._visits.own -= 1
             self.hold(client, -visit.held_bytes)
 
     def hold(self, client: str, more: int) -> None:
@@ -64,13 +94,6 @@ class Intake:
         self.held_by[client] += more
         if not self.held_by[client]:
             del self.held_by[client]
-
-    def refuse_beyond(self, client: str, more: int) -> None:
-        """Raise `NoRoom` or, where it is this client that holds too much, `RateLimited`."""
-        if self.held_bytes + more > self.max_bytes:
-            raise NoRoom(f"{self.held_bytes} bytes of uploads are held already")
-        if self.held_by[client] + more > self.max_bytes_per_client:
-            raise RateLimited(f"a client's uploads may hold {self.max_bytes_per_client} bytes at once")
 
     async def all_left(self) -> None:
         """Return once every request that is inside now has left, whoever comes in the meantime."""

@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.priorities import PRIORITIES, ROUTINE, Priority, Urgency, places_for
 from service.session import Plan, Session
 from service.settings import Settings
+from service.tally import Tally
 from service.tracing import OFF, Tracing
 
 STAGES = ("decoder_queue", "decode", "preprocess", "queue", "infer", "postprocess")
@@ -62,6 +63,8 @@ def prediction_of(probs: Probabilities, names: Sequence[str], batch_size: int, t
 class Predictor:
     """Decodes in `decoders`, batches before `session`, and keeps no more pictures at once than it can answer.
 
+    A `batcher` of one's own and a tally that others count in are for a session that runs in another process.
+
     The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
     """
 
@@ -76,6 +79,8 @@ class Predictor:
         stat_decoders: Executor | None = None,
         renew: Callable[[], None] = lambda: None,
         tracing: Tracing = OFF,
+        batcher: Batcher[Slice, Probabilities] | None = None,
+        admitted: Tally | None = None,
     ) -> None:
         plan = session.plan
         self.card = card
@@ -85,9 +90,9 @@ class Predictor:
         self._metrics = metrics
         self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
-        self._admitted = 0
+        self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
-        self._batcher: Batcher[Slice, Probabilities] = Batcher(
+        self._batcher: Batcher[Slice, Probabilities] = batcher or Batcher(
             tracing.traced(halved_at_need(self._run), f"infer {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
@@ -114,6 +119,16 @@ class Predictor:
         """Lanes × threads × batch size in force."""
         return self._session.plan
 
+    @property
+    def batcher(self) -> Batcher[Slice, Probabilities]:
+        """What stands before the session."""
+        return self._batcher
+
+    @property
+    def permits(self) -> int:
+        """Most pictures at once, over all processes."""
+        return self._permits
+
     async def start(self) -> None:
         """Start the lanes."""
         await self._batcher.start()
@@ -124,8 +139,8 @@ class Predictor:
 
     def refuse_if_full(self, priority: Priority = "routine") -> None:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
-        if self._admitted >= self._permits_for(priority):
-            error = Overloaded(f"{self._admitted} slices are being answered already")
+        if self._admitted.whole >= self._permits_for(priority):
+            error = Overloaded(f"{self._admitted.whole} slices are being answered already")
             self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
             raise error
 
@@ -205,13 +220,13 @@ class Predictor:
 
     @contextmanager
     def _permit(self, priority: Priority) -> Iterator[None]:
-        if self._admitted >= self._permits_for(priority):
-            raise Overloaded(f"{self._admitted} slices are being answered already")
-        self._admitted += 1
+        if self._admitted.whole >= self._permits_for(priority):
+            raise Overloaded(f"{self._admitted.whole} slices are being answered already")
+        self._admitted.own += 1
         try:
             yield
         finally:
-            self._admitted -= 1
+            self._admitted.own -= 1
 
     def _permits_for(self, priority: Priority) -> int:
         running = self._permits - self._settings.max_queue_size

@@ -57,23 +57,40 @@ class Bundle:
         return "unloaded" if self.unloaded else "failed"
 
 
+def unloaded_bundle(name: str, version: int, card: Card | None = None) -> Bundle:
+    """A bundle that serves no more, as it was told to."""
+    return Bundle(name, version, card, reason="unloaded", unloaded=True)
+
+
 class Repository:
     """All bundles below `root`, opened by `open_session`; `load` may take seconds and is called off the event loop.
 
-    Without `open_explain_session` every bundle predicts and none explains.
+    Without `open_explain_session` every bundle predicts and none explains. `before` is what the repository of a process
+    listed whose place this one takes.
     """
 
     def __init__(
-        self, root: Path, open_session: OpenSession, open_explain_session: OpenExplainSession | None = None
+        self,
+        root: Path,
+        open_session: OpenSession,
+        open_explain_session: OpenExplainSession | None = None,
+        *,
+        before: Mapping[tuple[str, int], State] | None = None,
     ) -> None:
         self._root = root
+        self._before = before
         self._open_session = open_session
         self._open_explain_session = open_explain_session
         self._bundles: dict[tuple[str, int], Bundle] = {}
 
     def load(self) -> None:
-        """Open every bundle; raises `ProviderUnavailable` where a provider that was insisted on cannot be had."""
-        self._bundles = {(name, version): self._open(name, version) for name, version in sorted(self._scan())}
+        """Open every bundle, or those listed `before` and not unloaded; what has come since waits to be loaded.
+
+        Raises `ProviderUnavailable` where a provider that was insisted on cannot be had.
+        """
+        found = sorted(key for key in self._scan() if self._before is None or key in self._before)
+        unloaded = {key for key, state in (self._before or {}).items() if state == "unloaded"}
+        self._bundles = {key: unloaded_bundle(*key) if key in unloaded else self._open(*key) for key in found}
 
     def open(self, name: str, version: int | None = None) -> Bundle:
         """A bundle as it lies on the disk now, of the highest version there where none is named; it is not kept yet.

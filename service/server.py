@@ -41,9 +41,9 @@ class DrainingServer(uvicorn.Server):
         started = time.monotonic()
         while not self.force_exit and self._waits(time.monotonic() - started):  # noqa: ASYNC110 - uvicorn's flag is no event
             await asyncio.sleep(0.05)
-        if self._intake.visits:
+        if visits := self._intake.own_visits:
             self.status = CUT_OFF
-            structlog.get_logger().error("drain-ran-out", visits=self._intake.visits)
+            structlog.get_logger().error("drain-ran-out", visits=visits)
         left = self._drain_seconds - (time.monotonic() - started)
         self.config.timeout_graceful_shutdown = max(1, math.ceil(left))
         await super().shutdown(sockets)

@@ -3,7 +3,8 @@
 import ctypes
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from service.cuda import cuda_options
+
 Slice = npt.NDArray[np.uint8]
 """One network input (height, width)."""
 Logits = npt.NDArray[np.float32]
@@ -19,11 +22,6 @@ Logits = npt.NDArray[np.float32]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
-CUDA_OPTIONS = {
-    "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE tunes again on every new shape
-    "arena_extend_strategy": "kSameAsRequested",  # the arena never shrinks, so it should not double either
-    "use_tf32": "0",  # golden answers come from float32
-}
 
 
 OUT_OF_MEMORY = re.compile("(?i)Failed to allocate memory|out of memory|smaller than requested|ALLOC_FAILED|bad_alloc")
@@ -72,10 +70,13 @@ class Session:
     where ONNX Runtime silently took another provider than the plan's.
     """
 
-    def __init__(self, path: Path, plan: Plan, logits: str = "logits") -> None:
+    def __init__(
+        self, path: Path, plan: Plan, logits: str = "logits", provider_options: Mapping[str, str] | None = None
+    ) -> None:
         self.plan = plan
         self._path = path
         self._logits = logits
+        self._provider_options = provider_options or cuda_options()
         self._session: Any = None
         self.open()
 
@@ -88,7 +89,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
         options.log_severity_level = 3
-        wanted = [CPU] if plan.provider == CPU else [(plan.provider, CUDA_OPTIONS), CPU]
+        wanted = [CPU] if plan.provider == CPU else [(plan.provider, self._provider_options), CPU]
         graph = self._path.read_bytes()
         beside = weights_beside(self._path, graph)
         sizes = [len(content) for content in beside.values()]
@@ -131,19 +132,28 @@ class Session:
 
     def _compute(self, names: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
         """The graph's outputs; raises `OutOfMemory`, or whatever else ONNX Runtime raises."""
-        try:
+        with memory_told():
             outputs: list[npt.NDArray[np.float32]] = self._session.run(names, inputs)
-        except Exception as error:
-            if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
-                raise OutOfMemory from error
-            raise
         return outputs
 
+    def _bucket(self, size: int) -> int:
+        return next(bucket for bucket in self.plan.buckets if bucket >= size)
+
     def _padded(self, slices: Sequence[Slice]) -> npt.NDArray[np.uint8]:
-        size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
-        batch = np.zeros((size, *slices[0].shape), np.uint8)
+        batch = np.zeros((self._bucket(len(slices)), *slices[0].shape), np.uint8)
         np.stack(slices, out=batch[: len(slices)])
         return batch
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Whatever ONNX Runtime raises within, but `OutOfMemory` where that is what it means."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            raise OutOfMemory from error
+        raise
 
 
 def weights_beside(path: Path, graph: bytes) -> dict[str, bytes]:

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     max_batch_size: PositiveInt | None = Field(
         None, description="Slices in one run. None: 4 on the CPU, 32 on a GPU. Large delays everyone in the batch."
     )
+    cudnn_search: Literal["heuristic", "exhaustive"] = Field(
+        "heuristic", description="How CUDA's convolutions are chosen. `exhaustive` starts slower and may run faster."
+    )
+    cuda_graphs: bool = Field(
+        False, description="Whether each batch size is one CUDA graph: less work a run; refuses what CUDA cannot hold."
+    )
     max_queue_delay_ms: NonNegativeFloat = Field(
         0.0, description="Longest wait for a batch to fill. 0 batches what gathers behind a running batch, at no cost."
     )
@@ -158,7 +164,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="The certificate's private key (PEM, without a passphrase).")
 
     audit: Path | None = Field(
-        None, description="File that takes a line for each answer given (who, model, picture's hash); `-`: the log."
+        None,
+        description="File that takes a line for each answer given (who, model, picture's hash), with workers one each "
+        "(`audit-0.jsonl`); `-`: the log.",
     )
     audit_max_bytes: PositiveInt = Field(
         100_000_000, description="Size at which the audit file is put aside as `.1`, the older ones as `.2` and on."
@@ -168,6 +176,9 @@ class Settings(BaseSettings):
         None, description="Where traces go (OTLP over HTTP, such as `http://collector:4318/v1/traces`). None: none."
     )
 
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Processes that decode and speak HTTP. 1 does all in one; more feed one that infers (Linux)."
+    )
     drain_seconds: PositiveInt = Field(
         20, description="Time for requests in flight after SIGTERM; keep it below the orchestrator's grace period."
     )

@@ -47,5 +47,5 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 @metrics_router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Prometheus' text format."""
-    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus' text format; of several processes, whichever is asked tells the whole."""
+    return Response(await request.app.state.render_metrics(), media_type=CONTENT_TYPE_LATEST)

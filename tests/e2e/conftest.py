@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -82,6 +82,30 @@ def wait_until_ready(server: Server, seconds: float = 60) -> None:
             time.sleep(0.05)
     server.process.kill()
     pytest.fail(f"the server did not get ready:\n{server.output.read_text()}")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; fail where it does not within a minute."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture(params=["1", "2"], ids=["one-process", "two-fronts"])
+def launch(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """Starts servers of the tiny model under some settings, as one process and as several; none outlives its test."""
+    write_bundle(tmp_path / "models")
+    servers: list[Server] = []
+
+    def launch(**settings: str) -> Server:
+        servers.append(start(tmp_path, tmp_path / "models", None, None, **({"workers": request.param} | settings)))
+        return servers[-1]
+
+    yield launch
+    for server in servers:
+        server.process.kill()
+        server.process.wait(20)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@ import asyncio
 import json
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.bundles import write_bundle
-from tests.e2e.conftest import Server, start
+from tests.e2e.conftest import Server, start, wait_until
 from tests.loop import run
 from tests.pictures import png
 
@@ -38,30 +37,6 @@ def held_bytes(server: Server) -> float:
 
 def holds(server: Server, size: int) -> bool:
     return held_bytes(server) == size
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; fail where it does not within 20 seconds."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers of the tiny model under some settings; none outlives its test."""
-    write_bundle(tmp_path / "models")
-    servers: list[Server] = []
-
-    def launch(**settings: str) -> Server:
-        servers.append(start(tmp_path, tmp_path / "models", None, None, **settings))
-        return servers[-1]
-
-    yield launch
-    for server in servers:
-        server.process.kill()
-        server.process.wait(20)
 
 
 def test_work_in_flight_ends_while_new_work_is_refused_and_readiness_is_off(launch: Callable[..., Server]) -> None:
@@ -114,10 +89,11 @@ def test_where_the_time_to_drain_runs_out_the_exit_status_and_the_log_say_so(lau
     assert line["visits"] == 1
 
 
-def test_a_disk_that_is_full_costs_the_log_and_no_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_disk_that_is_full_costs_the_log_and_no_answer(tmp_path: Path, workers: str) -> None:
     write_bundle(tmp_path / "models")
     with Path("/dev/full").open("wb") as full:
-        server = start(tmp_path, tmp_path / "models", log=full)
+        server = start(tmp_path, tmp_path / "models", log=full, workers=workers)
     try:
         contents = [png(seed) for seed in range(20)]
         with httpx2.Client(base_url=server.url) as client:

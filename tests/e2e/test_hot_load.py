@@ -10,8 +10,8 @@ import pytest
 
 from service.keys import KeyList, make_key, write_keys
 from tests.bundles import write_bundle
-from tests.e2e.conftest import Server, start
-from tests.e2e.test_drain import answer, begin, wait_until
+from tests.e2e.conftest import Server, start, wait_until
+from tests.e2e.test_drain import answer, begin
 from tests.loop import run
 from tests.pictures import png
 
@@ -19,15 +19,15 @@ CLIENTS = 32
 ROUNDS = 3
 
 
-@pytest.fixture
-def operated(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
+@pytest.fixture(params=["1", "2"], ids=["one-process", "two-fronts"])
+def operated(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Server, dict[str, str]]]:
     """A server of the tiny model, and an operator's headers; version 2 lies ready beside version 1."""
     text, key = make_key("operator", frozenset({"admin", "predict"}))
     write_keys(tmp_path / "keys.json", KeyList(keys=(key,)))
     write_bundle(tmp_path / "models")
     write_bundle(tmp_path / "models", "spare")
     server = start(tmp_path, tmp_path / "models", keys=str(tmp_path / "keys.json"), max_queue_size="400",
-                   default_model="tiny")  # fmt: skip
+                   default_model="tiny", workers=request.param)  # fmt: skip
     write_bundle(tmp_path / "models", version=2, seed=2)
     (write_bundle(tmp_path / "models", version=3, seed=3) / "golden.npz").unlink()
     yield server, {"X-API-Key": text}

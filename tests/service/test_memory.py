@@ -11,6 +11,8 @@ from service.memory import halved_at_need
 from service.session import CPU, Logits, OutOfMemory, Session, make_plan
 from tests.bundles import SIZE, write_hungry_model, write_model
 
+Row = npt.NDArray[np.float32]
+
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
@@ -23,6 +25,11 @@ def slices(*greed: int) -> list[npt.NDArray[np.uint8]]:
     drawn = np.random.default_rng(3).integers(0, 250, (len(greed), SIZE, SIZE), np.uint8)
     drawn[:, 0, 0] = [253 + each if each else 0 for each in greed]
     return list(drawn)
+
+
+def rows_of(session: Session) -> Callable[[Sequence[Slice]], Sequence[Row]]:
+    """The session's run, an answer a slice."""
+    return lambda batch: list(session.run(batch))
 
 
 def test_a_run_without_memory_is_told_from_other_failures(session: Session) -> None:

@@ -150,14 +150,14 @@ def test_stat_is_let_in_where_routine_is_refused(models: Path) -> None:
     async def work() -> None:
         async with serving(models, max_queue_size=8) as predictor:
             running = predictor.plan.lanes * predictor.plan.max_batch_size
-            predictor._admitted = running + 8
+            predictor._admitted.own = running + 8
             with pytest.raises(Overloaded):
                 predictor.refuse_if_full()
             with pytest.raises(Overloaded):
                 await predictor.predict(png(1))
             predictor.refuse_if_full("stat")
             assert (await predictor.predict(png(1), Urgency("stat"))).label
-            predictor._admitted = running + 9
+            predictor._admitted.own = running + 9
             with pytest.raises(Overloaded):
                 predictor.refuse_if_full("stat")
 

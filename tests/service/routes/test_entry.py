@@ -133,7 +133,7 @@ def test_a_full_queue_refuses_before_the_body_is_read(models: Path, path: str) -
     with serve(models, default_model="explains") as client:
         app: Any = client.app
         assert client.portal is not None
-        app.state.catalogue.predictor()._admitted = app.state.catalogue.explainer()._admitted = 10_000
+        app.state.catalogue.predictor()._admitted.own = app.state.catalogue.explainer()._admitted.own = 10_000
         assert client.portal.call(status_unread, app, path) == 503
-        app.state.catalogue.predictor()._admitted = app.state.catalogue.explainer()._admitted = 0
+        app.state.catalogue.predictor()._admitted.own = app.state.catalogue.explainer()._admitted.own = 0
         assert client.portal.call(status_unread, app, path) == 500  # the AssertionError: then it does read

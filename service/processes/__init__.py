@@ -1,0 +1,1 @@
+"""Several processes: fronts that decode and speak HTTP, one engine that infers, a supervisor that keeps them alive."""

@@ -1,0 +1,59 @@
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from service.processes.nursery import Nursery
+from tests.loop import run
+
+ECHO = """
+import socket, sys
+from service.processes.post import Post
+post = Post(socket.socket(fileno=int(sys.argv[1])))
+while received := post.receive():
+    post.send(received[0])
+"""
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    (tmp_path / "echo.py").write_text(ECHO)
+    root = Path(__file__).resolve().parents[3]
+    monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{tmp_path}")
+    return Nursery("echo", ())
+
+
+def test_a_spare_is_there_before_it_is_needed_and_is_taken_once(nursery: Nursery) -> None:
+    async def work() -> None:
+        await nursery.refill()
+        await nursery.refill()
+        assert nursery._spare is not None
+        waiting = nursery._spare.process.pid
+        first, second = await nursery.take(), await nursery.take()
+        assert (first.process.pid, second.process.pid != waiting) == (waiting, True)
+        for number, started in enumerate((first, second)):
+            started.post.send({"number": number})
+            assert await asyncio.to_thread(started.post.receive) == ({"number": number}, [])
+            started.post.close()
+            assert await started.process.wait() == 0
+
+    run(work)
+
+
+def test_a_spare_that_died_is_not_handed_out_and_one_let_go_ends(nursery: Nursery) -> None:
+    async def work() -> None:
+        await nursery.refill()
+        assert nursery._spare is not None
+        dead = nursery._spare
+        os.kill(dead.process.pid, signal.SIGKILL)
+        await dead.process.wait()
+        dead.post.close()
+        await nursery.refill()
+        assert nursery._spare.process.pid != dead.process.pid
+        nursery.dismiss()
+        await nursery.gone()
+        assert nursery._spare.process.returncode == 0
+
+    run(work)
