@@ -16,7 +16,7 @@ from service.contract.probabilities import Probabilities, probabilities, tumor_p
 from service.errors import DeadlineExceeded, Overloaded, ServiceError
 from service.images import read_slice
 from service.metrics import Metrics
-from service.session import Plan, Session
+from service.session import CPU, Plan, Session
 from service.settings import Settings
 
 
@@ -52,8 +52,20 @@ def prediction_of(probs: Probabilities, names: Sequence[str], batch_size: int, t
     )
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What a lane made of one picture: its probabilities or its error, and seconds of its batch's two steps."""
+
+    found: Probabilities | Exception
+    decode: float
+    run: float
+
+
 class Predictor:
-    """Decodes in `decoders`, batches before `session`, and keeps no more pictures at once than it can answer.
+    """Batches before `session`, and keeps no more pictures at once than it can answer.
+
+    On the CPU a lane decodes the pictures of its batch itself: one thread a core does all, and nothing waits between.
+    A GPU's lane is fed by `decoders`, and so is every lane where the settings say how many of them there are.
 
     The permit is taken before a picture is decoded, so that a full service refuses without spending a core on it.
     """
@@ -68,8 +80,9 @@ class Predictor:
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = 0
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
-        self._batcher: Batcher[Slice, Probabilities] = Batcher(
-            self._run,
+        self._decodes_apart = plan.provider != CPU or settings.decode_threads is not None
+        self._batcher: Batcher[bytes | Slice, _Outcome] = Batcher(
+            self._answer,
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
@@ -140,18 +153,50 @@ class Predictor:
     async def _predict(self, content: bytes) -> Prediction:
         started = time.perf_counter()
         deadline = self._settings.deadline_ms / 1000
+        payload = await self._decoded(content, deadline) if self._decodes_apart else content
+        apart = time.perf_counter() - started
+        answer = await self._batcher.submit(payload, deadline - apart)
+        outcome = answer.result
+        if isinstance(outcome.found, Exception):
+            raise outcome.found
+        timing = Timing(
+            apart if self._decodes_apart else outcome.decode,
+            answer.queue_seconds,
+            outcome.run,
+            time.perf_counter() - started,
+        )
+        return prediction_of(outcome.found, self.card.class_names, answer.batch_size, timing)
+
+    async def _decoded(self, content: bytes, deadline: float) -> Slice:
+        """The slice from a decoder's thread."""
         try:
             async with asyncio.timeout(deadline):
-                pixels = await asyncio.get_running_loop().run_in_executor(self._decoders, self.prepare, content)
+                return await asyncio.get_running_loop().run_in_executor(self._decoders, self.prepare, content)
         except TimeoutError:
             raise DeadlineExceeded(f"not decoded within {self._settings.deadline_ms:.0f} ms") from None
-        decoded = time.perf_counter()
-        answer = await self._batcher.submit(pixels, deadline - (decoded - started))
-        timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
-        return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 
-    def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
-        return list(probabilities(self._session.run(slices), self.card.temperature))
+    def _answer(self, payloads: Sequence[bytes | Slice]) -> list[_Outcome]:
+        """A lane's work: a picture that cannot be read gets its own error and harms no other of its batch."""
+        started = time.perf_counter()
+        prepared = [self._prepared(payload) for payload in payloads]
+        decoded = time.perf_counter()
+        rows = iter(self._infer([each for each in prepared if not isinstance(each, Exception)]))
+        found = [each if isinstance(each, Exception) else next(rows) for each in prepared]
+        run = time.perf_counter() - decoded
+        return [_Outcome(each, decoded - started, run) for each in found]
+
+    def _prepared(self, payload: bytes | Slice) -> Slice | Exception:
+        try:
+            return self.prepare(payload) if isinstance(payload, bytes) else payload
+        except Exception as error:  # noqa: BLE001 - whatever one picture raises belongs to its own caller
+            return error
+
+    def _infer(self, slices: Sequence[Slice]) -> Sequence[Probabilities]:
+        """A picture that is alone in the service gets every core."""
+        if not slices:
+            return []
+        run = self._session.run_alone if self._admitted == 1 else self._session.run
+        return list(probabilities(run(slices), self.card.temperature))
 
     @contextmanager
     def _permit(self) -> Iterator[None]:

@@ -2,8 +2,9 @@
 
 import ctypes
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,19 +26,31 @@ CUDA_OPTIONS = {
 }
 
 
+LONE_THREADS = (2, 4, 8)
+"""What a lone run may take; a network this small gains nothing from more."""
+LONE_GAIN = 0.9
+"""Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
+LONE_TRIALS = 7
+
+
 class ProviderUnavailable(RuntimeError):
     """The execution provider that was asked for cannot be had."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How batches meet the machine: lanes × threads × batch size; `buckets` are the batch sizes that are run."""
+    """How batches meet the machine: lanes × threads × batch size; `buckets` are the batch sizes that are run.
+
+    `lone_threads`, of at most `cores`, serve a picture that has the machine to itself; None: those of a lane.
+    """
 
     provider: str
     lanes: int
     threads_per_lane: int
     max_batch_size: int
     buckets: tuple[int, ...]
+    cores: int = 1
+    lone_threads: int | None = None
 
 
 def make_plan(
@@ -49,8 +62,9 @@ def make_plan(
     are small and of any size; a GPU takes one lane of large batches, padded to powers of two so that shapes stay few.
     """
     if provider == CPU:
-        size = max_batch_size or 4
-        return Plan(CPU, lanes or max(1, cpus // (threads or 1)), threads or 1, size, tuple(range(1, size + 1)))
+        size, threads = max_batch_size or 2, threads or 1
+        lanes = lanes or max(1, cpus // threads)
+        return Plan(CPU, lanes, threads, size, tuple(range(1, size + 1)), cores=min(cpus, lanes * threads))
     size = max_batch_size or 32
     powers = tuple(2**i for i in range(math.ceil(math.log2(size))))
     return Plan(provider, lanes or 1, threads or 1, size, (*powers, size))
@@ -63,27 +77,26 @@ class Session:
     """
 
     def __init__(self, path: Path, plan: Plan, logits: str = "logits") -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = plan.threads_per_lane
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
-        options.log_severity_level = 3
-        wanted = [CPU] if plan.provider == CPU else [(plan.provider, CUDA_OPTIONS), CPU]
-        self._session = ort.InferenceSession(path, options, providers=wanted)
+        self._path = path
+        self.plan = plan
+        self._session = self._open(plan.threads_per_lane)
+        self._lone_session: ort.InferenceSession | None = None
         self._input = self._session.get_inputs()[0]
         self._logits = logits
-        self.plan = plan
         self.provider: str = self._session.get_providers()[0]
         if self.provider != plan.provider:
             raise ProviderUnavailable(f"{plan.provider} was asked for, ONNX Runtime gave {self.provider}")
 
     def run(self, slices: Sequence[Slice]) -> Logits:
         """Logits (N, classes), N at most the largest bucket; the batch is padded with black to the next bucket."""
-        (logits,) = self._session.run([self._logits], {self._input.name: self._padded(slices)})
-        return np.asarray(logits[: len(slices)])
+        return self._logits_of(self._session, slices)
+
+    def run_alone(self, slices: Sequence[Slice]) -> Logits:
+        """The same, soonest where nothing else runs: on as many threads as `warm_up` found to be quickest."""
+        return self._logits_of(self._lone_session, slices) if self._lone_session else self.run(slices)
 
     def warm_up(self, height: int, width: int, classes: int) -> None:
-        """Run every bucket once.
+        """Run every bucket once, then find out how many threads a lone run is best given.
 
         Raises `ValueError` unless the graph takes uint8 (N, height, width) and answers (N, classes).
         """
@@ -97,12 +110,55 @@ class Session:
             shape = self.run([np.zeros((height, width), np.uint8)] * bucket).shape
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
+        self._choose_lone_session([np.zeros((height, width), np.uint8)])
+
+    def _choose_lone_session(self, slices: Sequence[Slice]) -> None:
+        """Keep the session of more threads that answers soonest, where it gains enough."""
+        choices = [threads for threads in LONE_THREADS if self.plan.threads_per_lane < threads <= self.plan.cores]
+        if self.plan.provider != CPU or not choices:
+            return
+        sessions = {threads: self._open(threads, spin=True) for threads in choices}
+        lane, *lone = self._shortest([self._session, *sessions.values()], slices)
+        quickest = choices[int(np.argmin(lone))]
+        if min(lone) < LONE_GAIN * lane:
+            self._lone_session = sessions[quickest]
+            self.plan = replace(self.plan, lone_threads=quickest)
+
+    def _shortest(self, sessions: Sequence[ort.InferenceSession], slices: Sequence[Slice]) -> list[float]:
+        """Each session's shortest run of some that take turns, in seconds: a busy neighbour only ever adds to one."""
+        runs = [[self._seconds(session, slices) for session in sessions] for _ in range(LONE_TRIALS)]
+        return [min(turns) for turns in zip(*runs, strict=True)]
+
+    def _seconds(self, session: ort.InferenceSession, slices: Sequence[Slice]) -> float:
+        started = time.perf_counter()
+        self._logits_of(session, slices)
+        return time.perf_counter() - started
+
+    def _open(self, threads: int, *, spin: bool = False) -> ort.InferenceSession:
+        provider = self.plan.provider
+        wanted = [CPU] if provider == CPU else [(provider, CUDA_OPTIONS), CPU]
+        return ort.InferenceSession(self._path, session_options(threads, spin=spin), providers=wanted)
+
+    def _logits_of(self, session: ort.InferenceSession, slices: Sequence[Slice]) -> Logits:
+        (logits,) = session.run([self._logits], {self._input.name: self._padded(slices)})
+        return np.asarray(logits[: len(slices)])
 
     def _padded(self, slices: Sequence[Slice]) -> npt.NDArray[np.uint8]:
         size = next(bucket for bucket in self.plan.buckets if bucket >= len(slices))
         batch = np.zeros((size, *slices[0].shape), np.uint8)
         np.stack(slices, out=batch[: len(slices)])
         return batch
+
+
+def session_options(threads: int, *, spin: bool = False) -> ort.SessionOptions:
+    """For runs of so many threads; spinning answers a lone run sooner, and starves whoever else wants the cores."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between runs nobody spins
+    options.log_severity_level = 3
+    return options
 
 
 def choose_provider(wanted: Literal["auto", "cuda", "cpu"]) -> str:

@@ -1,7 +1,8 @@
 """Who may ask: the key that a request carries and what it allows, its client's rate, and whether there is room."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -13,8 +14,9 @@ from service.keys import KeyFile, Scope, read_keys
 from service.rates import Rates
 from service.settings import Settings
 
-HeaderKey = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
-BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+HEADER, BEARER = APIKeyHeader(name="X-API-Key", auto_error=False), HTTPBearer(auto_error=False)
+HeaderKey = Annotated[str | None, Security(HEADER)]
+BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 
 
 def key_file(settings: Settings) -> KeyFile | None:
@@ -50,19 +52,30 @@ def needs(scope: Scope | None = None) -> Any:
 
     async def check(request: Request, header: HeaderKey, bearer: BearerKey) -> None:
         keys: KeyFile | None = request.app.state.keys
-        if keys is None:
-            return
-        sent = header or (bearer.credentials if bearer else None)
-        if not sent:
-            raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
-        key = keys.find(sent)
-        if key is None:
-            raise Unauthorized("this key does not count here")
-        request.state.noted["key"] = key.name
-        if scope and scope not in key.scopes:
-            raise Forbidden(f"it lacks the scope {scope!r}")
+        if keys is not None:
+            allow(request, keys, header or (bearer.credentials if bearer else None), scope)
 
     return Depends(check)
+
+
+async def check_key(request: Request, scope: Scope) -> None:
+    """What `needs` does, without FastAPI's solver."""
+    keys: KeyFile | None = request.app.state.keys
+    if keys is not None:
+        bearer = await BEARER(request)
+        allow(request, keys, await HEADER(request) or (bearer.credentials if bearer else None), scope)
+
+
+def allow(request: Request, keys: KeyFile, sent: str | None, scope: Scope | None) -> None:
+    """Note the key's name; raises `Unauthorized` or `Forbidden`."""
+    if not sent:
+        raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
+    key = keys.find(sent)
+    if key is None:
+        raise Unauthorized("this key does not count here")
+    request.state.noted["key"] = key.name
+    if scope and scope not in key.scopes:
+        raise Forbidden(f"it lacks the scope {scope!r}")
 
 
 def work(scope: Scope) -> list[Any]:
@@ -71,6 +84,13 @@ def work(scope: Scope) -> list[Any]:
 
 
 async def enter(request: Request) -> AsyncIterator[None]:
+    """`entered`, as a dependency."""
+    with entered(request):
+        yield
+
+
+@contextmanager
+def entered(request: Request) -> Iterator[None]:
     """Count the request's first picture and its visit; raises `RateLimited`, or `NotReady` while draining."""
     rates: Rates | None = request.app.state.rates
     intake: Intake = request.app.state.intake

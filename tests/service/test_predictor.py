@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ from service.contract.probabilities import probabilities
 from service.errors import BlankImage, DeadlineExceeded, ImageTooLarge, NotAnImage, Overloaded, ServiceError
 from service.metrics import Metrics
 from service.predictor import Predictor
-from service.session import CPU, Session, make_plan
+from service.session import CPU, Logits, Session, make_plan
 from service.settings import Settings
 from tests.bundles import CLASSES, NAME
 from tests.loop import run
@@ -87,6 +87,72 @@ def test_a_fault_of_ours_in_one_picture_harms_no_other(models: Path, monkeypatch
         assert type(second) is ServiceError
         assert not isinstance(first, ServiceError)
         assert not isinstance(third, ServiceError)
+
+    run(work)
+
+
+@pytest.mark.parametrize("decode_threads", [None, 1])
+def test_who_decodes_changes_no_answer(models: Path, decode_threads: int | None) -> None:
+    async def work() -> None:
+        async with serving(models, decode_threads=decode_threads) as predictor:
+            outcomes = await predictor.predict_each([png(1), b"no picture", png(2), b"", png(3)])
+            alone = [await predictor.predict(png(seed)) for seed in (1, 2, 3)]
+        assert [type(each).__name__ for each in outcomes] == [
+            "Prediction", "NotAnImage", "Prediction", "EmptyImage", "Prediction",
+        ]  # fmt: skip
+        for answer, expected in zip(outcomes[::2], alone, strict=True):
+            assert not isinstance(answer, ServiceError)
+            assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+    run(work)
+
+
+class Watched(Session):
+    """A session that remembers how many slices it was asked for, and how."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, make_plan(CPU, 2))
+        self.asked: list[tuple[str, int]] = []
+
+    def run(self, slices: Sequence[Slice]) -> Logits:
+        self.asked.append(("run", len(slices)))
+        return super().run(slices)
+
+    def run_alone(self, slices: Sequence[Slice]) -> Logits:
+        self.asked.append(("run_alone", len(slices)))
+        return super()._logits_of(self._session, slices)
+
+
+def test_a_picture_alone_in_the_service_gets_every_core_and_others_a_lane(models: Path) -> None:
+    folder = models / NAME / "1"
+    session = Watched(folder / "model.onnx")
+
+    async def work() -> None:
+        with ThreadPoolExecutor(1) as decoders:
+            predictor = Predictor(read_card(folder), session, decoders, Settings(), Metrics())
+            await predictor.start()
+            await predictor.predict(png(1))
+            assert session.asked == [("run_alone", 1)]
+            await predictor.predict_each([png(seed) for seed in range(6)])
+            await predictor.stop()
+        assert sum(count for _, count in session.asked) == 7
+        assert any(way == "run" for way, _ in session.asked)
+
+    run(work)
+
+
+def test_a_batch_without_a_readable_picture_runs_nothing(models: Path) -> None:
+    folder = models / NAME / "1"
+    session = Watched(folder / "model.onnx")
+
+    async def work() -> None:
+        with ThreadPoolExecutor(1) as decoders:
+            predictor = Predictor(read_card(folder), session, decoders, Settings(), Metrics())
+            await predictor.start()
+            with pytest.raises(NotAnImage):
+                await predictor.predict(b"no picture")
+            await predictor.stop()
+        assert session.asked == []
 
     run(work)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.session import CPU, CUDA, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
+from service.session import CPU, CUDA, Plan, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
 from tests.bundles import CLASSES, SIZE, write_model
 
 
@@ -20,7 +20,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_cpu_plan_is_a_lane_a_core_with_batches_of_any_size() -> None:
     plan = make_plan(CPU, 6)
-    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2, 3, 4))
+    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2))
 
 
 def test_a_gpu_plan_is_one_lane_with_batches_padded_to_powers_of_two() -> None:
@@ -46,7 +46,7 @@ def test_padding_changes_no_answer(model: Path) -> None:
 
 
 def test_threads_that_share_a_session_get_their_own_answers(model: Path) -> None:
-    session = Session(model, make_plan(CPU, 2))
+    session = Session(model, make_plan(CPU, 2, max_batch_size=4))
     batches = [slices(3, seed) for seed in range(60)]
     alone = [session.run(batch) for batch in batches]
     with ThreadPoolExecutor(6) as pool:
@@ -60,6 +60,35 @@ def test_the_provider_reported_is_the_one_that_runs(model: Path) -> None:
 
 def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
     Session(model, make_plan(CPU, 1)).warm_up(SIZE, SIZE, len(CLASSES))
+
+
+def test_a_lone_run_gives_the_answers_of_a_lane_on_whatever_threads_it_was_given(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)  # more threads are then always worth it
+    session = Session(model, make_plan(CPU, 4))
+    assert np.array_equal(session.run_alone(slices(1)), session.run(slices(1)))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads in {2, 4}
+    for seed in range(10):
+        assert np.allclose(session.run_alone(slices(1, seed)), session.run(slices(1, seed)), atol=1e-5)
+
+
+def test_without_a_gain_a_lone_run_stays_on_its_lane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 0.0)
+    session = Session(model, make_plan(CPU, 4))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
+
+
+@pytest.mark.parametrize("plan", [make_plan(CPU, 1), make_plan(CPU, 4, lanes=1), make_plan(CPU, 4, threads=4)])
+def test_lanes_that_were_given_fewer_cores_bound_a_lone_run_too(
+    model: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)
+    session = Session(model, plan)
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
 
 
 @pytest.mark.parametrize(("height", "classes", "says"), [(SIZE + 1, 4, "takes"), (SIZE, 5, "answers")])
