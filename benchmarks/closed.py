@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running import Running
+from benchmarks.running import Running, busy_seconds
 from benchmarks.servers import ROOT, WORK
 from benchmarks.slices import CONTENT_TYPES, COUNT
 
@@ -24,18 +24,20 @@ def closed_loop(running: Running, concurrency: int, seconds: float) -> dict[str,
         str(COUNT),
         CONTENT_TYPES[server.body],
     ]
-    before, used = _children_seconds(), running.cpu_seconds()
+    before, used, busy = children_seconds(), running.cpu_seconds(), busy_seconds()
     finished = subprocess.run([*command, *words], capture_output=True, check=True)  # noqa: S603 - the generator
-    server_seconds = running.cpu_seconds() - used
+    server_seconds, busy = running.cpu_seconds() - used, busy_seconds() - busy
+    generator_seconds = children_seconds() - before
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return found | {
-        "rate": found["requests"] / found["seconds"],
-        "generator_cores": (_children_seconds() - before) / found["seconds"],
+        "rate": (found["requests"] - found["errors"]) / found["seconds"],
+        "generator_cores": generator_seconds / found["seconds"],
         "server_cores": server_seconds / found["seconds"],
+        "other_cores": (busy - server_seconds - generator_seconds) / found["seconds"],
     }
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
     """Processor time of the finished child processes: only wrk ends between two calls."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

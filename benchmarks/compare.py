@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import limit, report
-from benchmarks.closed import closed_loop
+from benchmarks.closed import children_seconds, closed_loop
 from benchmarks.openloop import open_loop
-from benchmarks.running import DidNotStart, Running, ask, running
+from benchmarks.running import DidNotStart, Running, ask, busy_seconds, running
 from benchmarks.servers import BUNDLE, SERVERS, WORK, Server, beside
 from benchmarks.slices import COUNT, pictures, write_bodies
 
@@ -141,8 +141,16 @@ def limit_turn() -> Iterator[Row]:
     if chosen is None:
         chosen = {"kind": "plan"} | limit.ask("plan", BUNDLE, folder)
         yield chosen
-    yield {"kind": "limit"} | limit.ask("run", BUNDLE, folder, *chosen["best"], LIMIT_SECONDS)
-    yield {"kind": "lone"} | limit.ask("lone", BUNDLE, folder, *chosen["quickest"], LIMIT_SECONDS / 2)
+    yield {"kind": "limit"} | watched("run", folder, *chosen["best"], LIMIT_SECONDS)
+    yield {"kind": "lone"} | watched("lone", folder, *chosen["quickest"], LIMIT_SECONDS / 2)
+
+
+def watched(question: str, folder: Path, *words: object) -> Row:
+    """The limit's answer, and the cores that other processes took meanwhile."""
+    started, busy, used = time.perf_counter(), busy_seconds(), children_seconds()
+    answer = limit.ask(question, BUNDLE, folder, *words)
+    others = (busy_seconds() - busy) - (children_seconds() - used)
+    return answer | {"other_cores": others / (time.perf_counter() - started)}
 
 
 def rows() -> list[Row]:

@@ -13,10 +13,16 @@ OPEN = ", open loop"
 COUNTS = ("sent", "right", "refused", "refused_without_retry_after", "lost", "other")
 
 
-def text(rows: list[Row], origin: str) -> str:
+MOST_OTHERS = 0.05
+"""Share of the cores that other processes may take before a loop counts no more."""
+
+
+def text(measured: list[Row], origin: str) -> str:
     """The tables."""
+    rows = [row for row in measured if row.get("other_cores", 0.0) <= MOST_OTHERS * usable_cpus()]
     names = list(dict.fromkeys(row["server"] for row in rows if row["server"] != "limit"))
     lines = [f"\n{usable_cpus()} cores, {origin}; median [lowest, highest] of the rounds' ratios"]
+    lines += [f"{len(measured) - len(rows)} loops left out: others took more than {MOST_OTHERS:.0%} of the cores"]
     lines += [plan_line(row) for row in rows if row["kind"] == "plan"]
     for name in names:
         lines += ["", name, *server_lines(rows, name)]
@@ -50,7 +56,8 @@ def server_lines(rows: list[Row], name: str) -> list[str]:
     lines.append(f"  alone: median {spread(ratios(closed(rows, name, 1), lone, 'p50'))} of one call in process")
     starts = [row["seconds"] for row in rows if row["server"] == name and row["kind"] == "start"]
     ours = [row["seconds"] for row in rows if row["server"] == "ours" and row["kind"] == "start"]
-    lines.append(f"  start to ready: {statistics.median(starts) / statistics.median(ours or starts):.2f} times ours")
+    if starts and ours:
+        lines.append(f"  start to ready: {statistics.median(starts) / statistics.median(ours):.2f} times ours")
     return lines
 
 

@@ -14,7 +14,7 @@ class Classifier:
     def __init__(self) -> None:
         self.model = Model(threads=1)
 
-    @bentoml.api(batchable=True, max_batch_size=4, max_latency_ms=1000)
+    @bentoml.api(batchable=True, max_batch_size=4, max_latency_ms=10_000)
     def predict(self, file: list[Image.Image]) -> list[dict[str, float]]:
         """A batch's probabilities."""
         return self.model.predict([self.model.shrink(picture) for picture in file])

@@ -27,6 +27,14 @@ def test_the_generators_own_share_is_taken_off_the_limit(monkeypatch: Any) -> No
     assert report.share(rows, "ours", 32, left=True) == "1.00 [1.00, 1.00]"
 
 
+def test_a_loop_that_other_processes_disturbed_is_left_out_and_counted(monkeypatch: Any) -> None:
+    monkeypatch.setattr(report, "usable_cpus", lambda: 2)
+    rows = [limit(0, 100), limit(1, 100), closed(0, "ours", 90), closed(1, "ours", 10) | {"other_cores": 0.5}]
+    text = report.text(rows, "drawn")
+    assert "1 loops left out" in text
+    assert "in flight 32: 0.90 [0.90, 0.90] of the limit" in text
+
+
 def test_peers_are_compared_round_by_round() -> None:
     rows = [closed(0, "ours", 90), closed(0, "peer", 45), closed(1, "ours", 60), closed(1, "peer", 20)]
     assert "in flight 32: 2.50 [2.00, 3.00]" in report.against(rows, "peer")
