@@ -1,8 +1,10 @@
 # Every target sets up what it needs and starts at once when that is done already.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := benchmarks/.work/venvs
+PEERS := fastapi litserve bentoml ray mlserver pytriton
 
-.PHONY: serve test test-page test-ray browser lint audit lock install
+.PHONY: serve test test-page test-ray browser lint audit lock install bench
 
 serve: .venv/serve.stamp
 	$(BIN)/python -m service
@@ -36,6 +38,14 @@ lock: .venv/dev.stamp
 	PATH="$(BIN):$$PATH" deploy/lock.sh
 
 install: .venv/dev.stamp
+
+# Needs wrk and gcc. A peer that cannot be installed is left out, and the table says so.
+bench: .venv/dev.stamp $(PEERS:%=$(BENCH)/%/stamp)
+	$(BIN)/python -m benchmarks.compare
+
+$(BENCH)/%/stamp: benchmarks/requirements-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $< && touch $@ || rm -rf $(@D)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

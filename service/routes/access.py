@@ -1,7 +1,8 @@
 """Who may ask: the key that a request carries and what it allows, its client's rate, and whether there is room."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -16,8 +17,9 @@ from service.rates import Rates
 from service.settings import Settings
 from service.tokens import tokens_of
 
-HeaderKey = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
-BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+HEADER, BEARER = APIKeyHeader(name="X-API-Key", auto_error=False), HTTPBearer(auto_error=False)
+HeaderKey = Annotated[str | None, Security(HEADER)]
+BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 
 
 def callers_of(settings: Settings) -> Callers | None:
@@ -51,17 +53,28 @@ def needs(scope: Scope | None = None) -> Any:
 
     async def check(request: Request, header: HeaderKey, bearer: BearerKey) -> None:
         callers: Callers | None = request.app.state.callers
-        if callers is None:
-            return
-        sent = header or (bearer.credentials if bearer else None)
-        if not sent:
-            raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
-        caller = await callers.find(sent)
-        request.state.noted[caller.kind] = caller.name
-        if scope and scope not in caller.scopes:
-            raise Forbidden(f"it lacks the scope {scope!r}")
+        if callers is not None:
+            await allow(request, callers, header or (bearer.credentials if bearer else None), scope)
 
     return Depends(check)
+
+
+async def check_key(request: Request, scope: Scope) -> None:
+    """What `needs` does, without FastAPI's solver."""
+    callers: Callers | None = request.app.state.callers
+    if callers is not None:
+        bearer = await BEARER(request)
+        await allow(request, callers, await HEADER(request) or (bearer.credentials if bearer else None), scope)
+
+
+async def allow(request: Request, callers: Callers, sent: str | None, scope: Scope | None) -> None:
+    """Note the caller's name; raises `Unauthorized` or `Forbidden`, or `NotReady` where that cannot be told now."""
+    if not sent:
+        raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
+    caller = await callers.find(sent)
+    request.state.noted[caller.kind] = caller.name
+    if scope and scope not in caller.scopes:
+        raise Forbidden(f"it lacks the scope {scope!r}")
 
 
 def work(scope: Scope) -> list[Any]:
@@ -70,6 +83,13 @@ def work(scope: Scope) -> list[Any]:
 
 
 async def enter(request: Request) -> AsyncIterator[None]:
+    """`entered`, as a dependency."""
+    with entered(request):
+        yield
+
+
+@contextmanager
+def entered(request: Request) -> Iterator[None]:
     """Count the request's first picture and its visit; raises `RateLimited`, or `NotReady` while draining."""
     rates: Rates | None = request.app.state.rates
     intake: Intake = request.app.state.intake

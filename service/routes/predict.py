@@ -10,6 +10,7 @@ from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
 from service.routes.access import charge_for, work
 from service.routes.audited import audit
+from service.routes.direct import DirectRoute
 from service.routes.request import (
     TimeoutMs,
     catalogue_of,
@@ -48,7 +49,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def prediction_router(max_bytes: int) -> APIRouter:
     """The route for one picture of at most `max_bytes`."""
-    router = APIRouter(tags=["predict"])
+    router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
     @router.post(
         "/predict",
