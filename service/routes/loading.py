@@ -33,7 +33,8 @@ async def load(request: Request, name: str, query: Version) -> ModelView:
     """Open a version from the repository as it is now, the highest where none is named; it serves from then on.
 
     A version that serves already is opened again. Requests in flight end on what they began with. Where it cannot be
-    opened the answer is 409 with the reason, and what served before goes on.
+    opened the answer is 409 with the reason, and what served before goes on. Of several processes all go by it before
+    the answer comes, but for one that takes longer than 10 s.
     """
     catalogue = catalogue_of(request)
     bundle = await catalogue.load(name, query.version)
