@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from service.errors import NotReady
 from service.memory import halved_at_need
-from service.session import CPU, OutOfMemory, Session, make_plan
+from service.session import CPU, Logits, OutOfMemory, Session, Slice, make_plan
 from tests.bundles import SIZE, write_hungry_model, write_model
 
 
@@ -23,6 +24,15 @@ def slices(*greed: int) -> list[npt.NDArray[np.uint8]]:
     return list(drawn)
 
 
+def rows_of(session: Session) -> Callable[[Sequence[Slice]], list[Logits]]:
+    """A session's run with its answers in a list."""
+
+    def run(batch: Sequence[Slice]) -> list[Logits]:
+        return list(session.run(batch))
+
+    return run
+
+
 def test_a_run_without_memory_is_told_from_other_failures(session: Session) -> None:
     with pytest.raises(OutOfMemory):
         session.run(slices(1, 1))
@@ -35,11 +45,11 @@ def test_a_batch_too_large_for_the_memory_is_answered_in_halves(session: Session
     plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1))
     for greed in ((1, 1), (1, 0, 1), (0, 1, 1, 0)):
         batch = slices(*greed)
-        answers = np.array(halved_at_need(lambda slices: list(session.run(slices)))(batch))
+        answers = np.array(halved_at_need(rows_of(session))(batch))
         assert np.allclose(answers, plain.run(batch), atol=1e-4)
 
 
 @pytest.mark.parametrize("greed", [(2,), (0, 2), (1, 1, 1, 1)])
 def test_where_halves_are_too_large_as_well_it_gives_up(session: Session, greed: tuple[int, ...]) -> None:
     with pytest.raises(NotReady, match="out of memory"):
-        halved_at_need(lambda batch: list(session.run(batch)))(slices(*greed))
+        halved_at_need(rows_of(session))(slices(*greed))
