@@ -5,13 +5,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.contract.preprocess import Slice
 from service.errors import NotReady
 from service.memory import halved_at_need
-from service.session import CPU, Logits, OutOfMemory, Session, make_plan
+from service.session import CPU, Logits, OutOfMemory, Session, Slice, make_plan
 from tests.bundles import SIZE, write_hungry_model, write_model
-
-Row = npt.NDArray[np.float32]
 
 
 @pytest.fixture
@@ -27,9 +24,13 @@ def slices(*greed: int) -> list[npt.NDArray[np.uint8]]:
     return list(drawn)
 
 
-def rows_of(session: Session) -> Callable[[Sequence[Slice]], Sequence[Row]]:
-    """The session's run, an answer a slice."""
-    return lambda batch: list(session.run(batch))
+def rows_of(session: Session) -> Callable[[Sequence[Slice]], list[Logits]]:
+    """A session's run with its answers in a list."""
+
+    def run(batch: Sequence[Slice]) -> list[Logits]:
+        return list(session.run(batch))
+
+    return run
 
 
 def test_a_run_without_memory_is_told_from_other_failures(session: Session) -> None:
@@ -44,20 +45,11 @@ def test_a_batch_too_large_for_the_memory_is_answered_in_halves(session: Session
     plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1))
     for greed in ((1, 1), (1, 0, 1), (0, 1, 1, 0)):
         batch = slices(*greed)
-        answers = np.array(halved(session)(batch))
+        answers = np.array(halved_at_need(rows_of(session))(batch))
         assert np.allclose(answers, plain.run(batch), atol=1e-4)
 
 
 @pytest.mark.parametrize("greed", [(2,), (0, 2), (1, 1, 1, 1)])
 def test_where_halves_are_too_large_as_well_it_gives_up(session: Session, greed: tuple[int, ...]) -> None:
     with pytest.raises(NotReady, match="out of memory"):
-        halved(session)(slices(*greed))
-
-
-def halved(session: Session) -> Callable[[Sequence[Slice]], Sequence[Logits]]:
-    """The session's run, a row a slice, in halves at need."""
-
-    def run(batch: Sequence[Slice]) -> list[Logits]:
-        return list(session.run(batch))
-
-    return halved_at_need(run)
+        halved_at_need(rows_of(session))(slices(*greed))
