@@ -1,8 +1,10 @@
 # Every target sets up what it needs and starts at once when that is done already.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := benchmarks/.work/venvs
+PEERS := fastapi litserve bentoml ray mlserver pytriton
 
-.PHONY: serve test test-page test-ray browser lint install
+.PHONY: serve test test-page test-ray browser lint audit lock install bench
 
 serve: .venv/serve.stamp
 	$(BIN)/python -m service
@@ -24,8 +26,26 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
+
+# A report, not a gate: a flaw found tonight must not stop tonight's repair, nor a network that is away any work.
+audit: .venv/dev.stamp
+	@timeout 60 $(BIN)/pip-audit --requirement constraints.txt --disable-pip --no-deps --strict --timeout 5 \
+		--progress-spinner off || echo 'WARNING: PINNED PACKAGES HAVE KNOWN FLAWS, OR COULD NOT ALL BE LOOKED UP' >&2
+
+# What the images install, with hashes.
+lock: .venv/dev.stamp
+	PATH="$(BIN):$$PATH" deploy/lock.sh
 
 install: .venv/dev.stamp
+
+# Needs wrk and gcc. A peer that cannot be installed is left out, and the table says so.
+bench: .venv/dev.stamp $(PEERS:%=$(BENCH)/%/stamp)
+	$(BIN)/python -m benchmarks.compare
+
+$(BENCH)/%/stamp: benchmarks/requirements-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $< && touch $@ || rm -rf $(@D)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

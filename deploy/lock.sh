@@ -7,6 +7,6 @@ lock() {
         --generate-hashes --no-annotate --quiet --default-index https://pypi.org/simple \
         --custom-compile-command deploy/lock.sh
 }
-lock pyproject.toml --override deploy/cpu.override.txt --output-file deploy/requirements-cpu.txt
-lock pyproject.toml --extra cuda --output-file deploy/requirements-cuda.txt
+lock pyproject.toml --extra otel --override deploy/cpu.override.txt --output-file deploy/requirements-cpu.txt
+lock pyproject.toml --extra otel --extra cuda --output-file deploy/requirements-cuda.txt
 lock deploy/requirements-build.in --output-file deploy/requirements-build.txt

@@ -5,6 +5,7 @@
 
 import argparse
 import signal
+import ssl
 import sys
 from contextlib import suppress
 
@@ -12,13 +13,14 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service.app import create_app
+from service.connection import punctual
 from service.keycommand import run as run_keys
 from service.logs import configure
 from service.processes.supervisor import supervise
 from service.scorecommand import run as run_score
 from service.server import DrainingServer
 from service.session import ProviderUnavailable
-from service.settings import read_settings
+from service.settings import Settings, read_settings
 
 
 def main() -> int:
@@ -42,6 +44,7 @@ def serve() -> int:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         settings = read_settings(**given)
+        check_certificate(settings)
         lines = configure(settings.log_level)
         if settings.workers > 1:
             return supervise(settings, lines)
@@ -52,7 +55,15 @@ def serve() -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=punctual(settings.header_seconds),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        log_config=None,
+        access_log=False,
+        server_header=False,
     )
     server = DrainingServer(config, app.state.intake, settings.drain_notice_seconds, settings.drain_seconds)
     try:
@@ -61,6 +72,16 @@ def serve() -> int:
     finally:
         lines.close()
     return server.status if server.started else STARTUP_FAILURE
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise `ValueError` where certificate and key cannot be read or are no pair."""
+    if settings.tls_cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"tls_cert and tls_key cannot be used: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

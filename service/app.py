@@ -1,16 +1,19 @@
 """Put the service together and take it apart; nothing happens at import."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.audit import open_audit
 from service.bound_session import BoundSession
 from service.catalogue import Catalogue
 from service.contract.card import Card
@@ -25,13 +28,18 @@ from service.metrics import Metrics
 from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
 from service.routes import docs, health, loading, models, problems
-from service.routes.access import key_file
+from service.routes.access import callers_of
 from service.routes.explain import explanation_router
 from service.routes.page import page_router
 from service.routes.predict import batch_router, prediction_router
 from service.schemas import Problem
 from service.session import CPU, ProviderUnavailable, Session, choose_provider, make_plan
 from service.settings import Settings
+from service.tally import Tally
+from service.tracing import OFF, Tracing
+
+if TYPE_CHECKING:
+    from service.spans import OpenTelemetry
 
 DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
 
@@ -47,18 +55,18 @@ class Parts:
     render_metrics: Callable[[], Awaitable[bytes]]
 
 
-def own_parts(settings: Settings) -> Parts:
+def own_parts(settings: Settings, tracing: Tracing = OFF) -> Parts:
     """The parts of a process that does all by itself."""
     metrics = Metrics()
     repository = Repository(settings.models, session_opener(settings), explain_session_opener(settings))
-    intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+    intake = intake_of(settings)
 
     async def render() -> bytes:
         return metrics.render()
 
     return Parts(
         metrics=metrics,
-        catalogue=Catalogue(repository, settings, metrics, intake.all_left),
+        catalogue=Catalogue(repository, settings, metrics, intake.all_left, tracing),
         intake=intake,
         rates=Rates(settings.rate_per_minute, settings.rate_burst) if settings.rate_per_minute else None,
         render_metrics=render,
@@ -69,12 +77,15 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     """The ASGI app; its lifespan opens the models and closes them again.
 
     Raises `ProviderUnavailable` at start where the settings insist on a provider that cannot be had, and `ValueError`
-    where the service would be open to a network without anybody having said so.
+    where the service would be open to a network without anybody having said so, or where keys, audit or tracing cannot
+    be had.
     """
-    keys = key_file(settings)
+    callers = callers_of(settings)
+    tracing = open_tracing(settings.otlp_endpoint)
     logs_models = parts is None
-    parts = parts or own_parts(settings)
+    parts = parts or own_parts(settings, tracing or OFF)
     metrics, catalogue, intake = parts.metrics, parts.catalogue, parts.intake
+    audit = open_audit(settings.audit, settings.audit_max_bytes, settings.audit_backups, metrics.audit_lost.inc)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +94,9 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
             log_models(catalogue)
         yield
         await catalogue.stop()
+        for each in (audit, tracing):
+            if each:
+                await asyncio.to_thread(each.close)
 
     app = FastAPI(
         title="NeuroTriage",
@@ -95,7 +109,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem details (RFC 9457)."}},
     )
-    app.state.catalogue, app.state.metrics, app.state.keys = catalogue, metrics, keys
+    app.state.catalogue, app.state.metrics, app.state.callers, app.state.audit = catalogue, metrics, callers, audit
     app.state.rates, app.state.intake, app.state.render_metrics = parts.rates, intake, parts.render_metrics
     metrics.held_bytes.set_function(lambda: intake.held_bytes)
     include_routes(app, settings)
@@ -103,9 +117,35 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, problems.answer_validation_error)  # type: ignore[arg-type]
+    if tracing:
+        app.add_middleware(tracing.middleware)
     app.add_middleware(RequestLog, finished=metrics.count_request, answer_fault=problems.answer_fault)
     app.add_middleware(SafeHeaders)
     return app
+
+
+def open_tracing(endpoint: str | None) -> "OpenTelemetry | None":
+    """The tracing that the settings ask for; raises `ValueError` where OpenTelemetry is not installed."""
+    if endpoint is None:
+        return None
+    try:
+        from service.spans import open_spans  # noqa: PLC0415 - who does not trace need not have the SDK
+    except ImportError:
+        raise ValueError("NEUROTRIAGE_OTLP_ENDPOINT needs pip install 'neurotriage[otel]'") from None
+    return open_spans(endpoint, version("neurotriage"))
+
+
+def intake_of(settings: Settings, held: Tally | None = None, visits: Tally | None = None) -> Intake:
+    """How much is let in under these settings, and how fast it must come; counted with others where they share."""
+    return Intake(
+        settings.max_bytes_in_flight,
+        settings.body_idle_seconds,
+        settings.body_seconds,
+        least_rate=settings.body_least_bytes_per_second,
+        max_bytes_per_client=settings.bytes_per_client,
+        held=held,
+        visits=visits,
+    )
 
 
 def include_routes(app: FastAPI, settings: Settings) -> None:

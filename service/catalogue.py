@@ -17,6 +17,7 @@ from service.priorities import PRIORITIES, Priority
 from service.repository import Bundle, Repository, unloaded_bundle
 from service.session import ProviderUnavailable
 from service.settings import Settings
+from service.tracing import OFF, Tracing
 from service.worker import Worker, WorkerLost
 
 Key = tuple[str, int]
@@ -51,8 +52,10 @@ class Catalogue:
         settings: Settings,
         metrics: Metrics,
         all_left: Callable[[], Awaitable[None]] = nobody,
+        tracing: Tracing = OFF,
     ) -> None:
         self.repository = repository
+        self._tracing = tracing
         self._settings = settings
         self._metrics = metrics
         self._all_left = all_left
@@ -199,14 +202,14 @@ class Catalogue:
         renew = partial(self.repository.renew, card)
         predictor = Predictor(
             card, session, self._decoders["routine"], settings, metrics,
-            stat_decoders=self._decoders["stat"], renew=partial(renew, session),
+            stat_decoders=self._decoders["stat"], renew=partial(renew, session), tracing=self._tracing,
         )  # fmt: skip
         await predictor.start()
         if not (card.explain and sessions):
             return Serving(predictor, None)
         explainer = Explainer(
             card, card.explain, sessions, threads=self._drawers["routine"], settings=settings, metrics=metrics,
-            stat_threads=self._drawers["stat"], renew=partial(renew, *sessions.values()),
+            stat_threads=self._drawers["stat"], renew=partial(renew, *sessions.values()), tracing=self._tracing,
         )  # fmt: skip
         await explainer.start()
         return Serving(predictor, explainer)

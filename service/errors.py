@@ -25,7 +25,7 @@ ServiceError                  500  a fault of ours
 ├── Unavailable               503  try again later, Retry-After says when
 │   ├── Overloaded            503  the queue is full
 │   ├── NoRoom                503  too many bytes are on their way already
-│   ├── NotReady              503  the model is loading, failed or is going away
+│   ├── NotReady              503  a model or a token's issuer is not there, or the service is going away
 │   └── WorkerDied            503  the batch worker is gone
 ├── DeadlineExceeded          504  no answer in time
 ├── ClientGone                499  nobody is listening any more; never sent
@@ -196,9 +196,9 @@ class NoRoom(Unavailable):
 
 
 class NotReady(Unavailable):
-    """The model is loading, failed to load or is going away."""
+    """The model is loading or failed to load, the token's issuer is away, or the service is going away."""
 
-    title = "The model is not ready"
+    title = "Not ready to answer"
     retry_after_seconds = 5
 
 

@@ -22,6 +22,7 @@ from service.predictor import Prediction, Timing, prediction_of
 from service.priorities import ROUTINE, Priority, Urgency, places_for
 from service.settings import Settings
 from service.tally import Tally
+from service.tracing import OFF, Tracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Explainer:
         metrics: Metrics,
         stat_threads: Executor | None = None,
         renew: Callable[[], None] = lambda: None,
+        tracing: Tracing = OFF,
         batcher: Batcher[Question, Gradients] | None = None,
         admitted: Tally | None = None,
     ) -> None:
@@ -61,11 +63,12 @@ class Explainer:
         self._threads = {"routine": threads, "stat": stat_threads or threads}
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = admitted or Tally()
         self._together = plan.max_batch_size
         self._batcher: Batcher[Question, Gradients] = batcher or Batcher(
-            halved_at_need(partial(explain_each, sessions)),
+            tracing.traced(halved_at_need(partial(explain_each, sessions)), f"explain {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=self._together,
             max_queue_size=2 * self.permits,  # so that permits alone refuse
@@ -148,8 +151,9 @@ class Explainer:
     async def _ask(self, questions: Sequence[Question], urgency: Urgency) -> list[Answer[Gradients]]:
         """An answer a question, in order; never more of one picture in the queue than a batch."""
         answers: list[Answer[Gradients]] = []
-        for start in range(0, len(questions), self._together):
-            together = questions[start : start + self._together]
+        carried = [self._tracing.carry(question) for question in questions]
+        for start in range(0, len(carried), self._together):
+            together = carried[start : start + self._together]
             left = urgency.ends - time.perf_counter()
             answers += await asyncio.gather(*(self._batcher.submit(each, left, urgency.priority) for each in together))
         return answers

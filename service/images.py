@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from service.contract.card import InputSpec
 from service.contract.preprocess import Slice, preprocess
@@ -21,6 +21,19 @@ from service.errors import (
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16B", "I;16L", "F"})
 """Pillow modes that the contract's preprocessing reads; any other is converted to RGB first."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation (CIPA DC-008 §4.6.4)."""
+METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+"""Where Pillow keeps an orientation; it is gone from a picture that has been turned."""
 
 JPEG_SCAN = b"\xff\xda"
 MOST_SCANS = 100
@@ -49,9 +62,22 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
         if _covered(picture) > MOST_COVERS * picture.width * picture.height:
             raise UnreadableImage("the picture repeats itself")
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        upright.info.pop("exif", None)
-        return upright if upright.mode in MODES else upright.convert("RGB")
+        turned = upright(picture)
+        for name in METADATA:
+            turned.info.pop(name, None)
+        return turned if turned.mode in MODES else turned.convert("RGB")
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF or XMP asks; where they make no sense it stays as its pixels lie.
+
+    Pillow's own `exif_transpose` writes the metadata anew and so refuses a sound picture for a broken date.
+    """
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises nearly every kind of exception
+        turn = None
+    return picture.copy() if turn is None else picture.transpose(turn)
 
 
 def read_slice(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) -> tuple[Image.Image, Slice]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from service.keys import KeyList, Scope, make_key, read_keys, write_keys
+from service.keys import KeyList, Scope, alone_with, make_key, read_keys, write_keys
 from service.settings import read_settings
 
 Arguments = argparse.Namespace
@@ -43,11 +43,12 @@ def parser() -> argparse.ArgumentParser:
 
 def add(path: Path, given: Arguments) -> None:
     """Make a key; its text is printed here and kept nowhere."""
-    keys = read_keys(path).keys if path.exists() else ()
-    if any(key.name == given.name for key in keys):
-        raise ValueError(f"there is a key named {given.name!r} already; revoke it first")
     text, key = make_key(given.name, frozenset(given.scopes))
-    write_keys(path, KeyList(keys=(*keys, key)))
+    with alone_with(path):
+        keys = read_keys(path).keys if path.exists() else ()
+        if any(each.name == given.name for each in keys):
+            raise ValueError(f"there is a key named {given.name!r} already; revoke it first")
+        write_keys(path, KeyList(keys=(*keys, key)))
     print(text)  # noqa: T201 - the only time that anybody sees it
 
 
@@ -59,8 +60,9 @@ def show(path: Path, _: Arguments) -> None:
 
 def revoke(path: Path, given: Arguments) -> None:
     """Take the key out of the file; a running service refuses it from its next request on."""
-    keys = read_keys(path).keys
-    left = tuple(key for key in keys if key.name != given.name)
-    if len(left) == len(keys):
-        raise ValueError(f"there is no key named {given.name!r}")
-    write_keys(path, KeyList(keys=left))
+    with alone_with(path):
+        keys = read_keys(path).keys
+        left = tuple(key for key in keys if key.name != given.name)
+        if len(left) == len(keys):
+            raise ValueError(f"there is no key named {given.name!r}")
+        write_keys(path, KeyList(keys=left))

@@ -9,13 +9,19 @@ import hashlib
 import hmac
 import os
 import secrets
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if sys.platform != "win32":
+    import fcntl
 
 Scope = Literal["predict", "explain", "admin"]
 
@@ -63,6 +69,18 @@ def read_keys(path: Path) -> KeyList:
         return KeyList.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path} is no key file ({error.error_count()} faults)") from None
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Hold the lock beside the file, so that of two that read, change and write it neither loses the other's key.
+
+    Windows has no such lock; there two at once remain the operator's care.
+    """
+    with path.with_name(f".{path.name}.lock").open("ab") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_keys(path: Path, keys: KeyList) -> None:

@@ -69,6 +69,9 @@ class Metrics:
         self.held_bytes = Gauge(
             "neurotriage_held_bytes", "Bytes of bodies held for requests in flight.", registry=self.registry
         )
+        self.audit_lost = Counter(
+            "neurotriage_audit_lost_total", "Audit lines that could not be kept.", registry=self.registry
+        )
         self.queue_depth = Gauge(
             "neurotriage_queue_depth", "Slices waiting.", ("model", "version"), registry=self.registry
         )

@@ -22,6 +22,7 @@ from service.priorities import PRIORITIES, ROUTINE, Priority, Urgency, places_fo
 from service.session import Plan, Session
 from service.settings import Settings
 from service.tally import Tally
+from service.tracing import OFF, Tracing
 
 STAGES = ("decoder_queue", "decode", "preprocess", "queue", "infer", "postprocess")
 """What a prediction's time goes into, as `/metrics` names it."""
@@ -77,6 +78,7 @@ class Predictor:
         *,
         stat_decoders: Executor | None = None,
         renew: Callable[[], None] = lambda: None,
+        tracing: Tracing = OFF,
         batcher: Batcher[Slice, Probabilities] | None = None,
         admitted: Tally | None = None,
     ) -> None:
@@ -86,11 +88,12 @@ class Predictor:
         self._decoders = {"routine": decoders, "stat": stat_decoders or decoders}
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
         self._batcher: Batcher[Slice, Probabilities] = batcher or Batcher(
-            halved_at_need(self._run),
+            tracing.traced(halved_at_need(self._run), f"infer {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
@@ -196,7 +199,8 @@ class Predictor:
         except TimeoutError:
             raise DeadlineExceeded(f"not decoded within {max(0, deadline * 1000):.0f} ms") from None
         decoded = time.perf_counter()
-        answer = await self._batcher.submit(pixels, deadline - (decoded - started), urgency.priority)
+        carried = self._tracing.carry(pixels)
+        answer = await self._batcher.submit(carried, deadline - (decoded - started), urgency.priority)
         timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
         return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
 

@@ -221,6 +221,7 @@ class Readiness(BaseModel):
     ready: bool
     reason: str | None
     models: list[ModelState]
+    audit: Literal["ok", "failing"] | None = Field(None, description="`failing` while audit lines are lost; null: off.")
 
 
 class Liveness(BaseModel):

@@ -1,6 +1,7 @@
 """uvicorn, but that it says it is going before it closes its door."""
 
 import asyncio
+import gc
 import math
 import socket
 import time
@@ -33,6 +34,12 @@ class DrainingServer(uvicorn.Server):
         """Runs between two bytecodes of whatever was going on, so it sets a flag and no more."""
         self._intake.draining = True
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open models and port; what is there by then stays, so that no later garbage collection walks over it."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then let uvicorn close what is left in what is left of the time."""

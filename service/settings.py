@@ -95,6 +95,15 @@ class Settings(BaseSettings):
     body_seconds: PositiveFloat = Field(
         120.0, description="Longest time for a whole body; it is also how long a trickle may hold memory."
     )
+    body_least_bytes_per_second: PositiveInt = Field(
+        1000, description="Slowest rate of a body after its first silence; large cuts off bad networks."
+    )
+    max_bytes_per_client: PositiveInt | None = Field(
+        None, description="Bytes of bodies that one client may hold at once. None: half the room, or one largest body."
+    )
+    header_seconds: PositiveFloat = Field(
+        10.0, description="Longest time for a request's headers; a connection that sends none is closed then."
+    )
     max_pixels: Annotated[int, Field(gt=0, le=PILLOW_BOMB_LIMIT)] = Field(
         25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 33 bytes."
     )
@@ -103,6 +112,36 @@ class Settings(BaseSettings):
 
     keys: Path | None = Field(
         None, description="File of access keys, made by `python -m service keys add`. None: no key is asked for."
+    )
+    oidc_issuer: str | None = Field(
+        None, description="Issuer (`iss`) whose tokens (JWT) are taken as keys are. None: none are."
+    )
+    oidc_audience: str | None = Field(None, description="Audience (`aud`) that a token must name: this service.")
+    oidc_jwks_url: str | None = Field(
+        None, description="Where the issuer's public keys are. None: where its discovery document says."
+    )
+    oidc_algorithms: str = Field(
+        "RS256",
+        pattern=r"^((RS|PS|ES)(256|384|512)|EdDSA)(,((RS|PS|ES)(256|384|512)|EdDSA))*$",
+        description="Signatures that count, separated by commas; asymmetric ones only.",
+    )
+    oidc_scope_claim: str = Field(
+        "scope", description="Claim that holds the scopes, as words or a list; a path such as `realm_access.roles` too."
+    )
+    oidc_scope_prefix: str | None = Field(
+        None, description="What stands before each of our scopes in that claim, such as `neurotriage:`."
+    )
+    oidc_name_claim: str = Field(
+        "sub", description="Claim that names the caller in log and audit, and whose rate it is; no person's name."
+    )
+    oidc_clock_skew_seconds: NonNegativeFloat = Field(
+        30.0, description="How far the issuer's clock may be off. Large lets expired tokens live as much longer."
+    )
+    oidc_keys_fresh_seconds: PositiveFloat = Field(
+        300.0, description="Age from which the issuer's keys are fetched again; a key it withdraws lives that long."
+    )
+    oidc_keys_stale_seconds: PositiveFloat = Field(
+        3600.0, description="Longest time that its keys count while the issuer cannot be reached; then 503."
     )
     open_to_all: bool = Field(
         False, description="`true` listens beyond loopback without keys, and answers whoever can reach the port."
@@ -119,6 +158,24 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with keys, or open to all.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    tls_cert: Path | None = Field(
+        None, description="Certificate chain (PEM) to serve HTTPS with. None: HTTP, for a proxy before it."
+    )
+    tls_key: Path | None = Field(None, description="The certificate's private key (PEM, without a passphrase).")
+
+    audit: Path | None = Field(
+        None,
+        description="File that takes a line for each answer given (who, model, picture's hash), with workers one each "
+        "(`audit-0.jsonl`); `-`: the log.",
+    )
+    audit_max_bytes: PositiveInt = Field(
+        100_000_000, description="Size at which the audit file is put aside as `.1`, the older ones as `.2` and on."
+    )
+    audit_backups: PositiveInt = Field(10, description="Audit files kept beside the current one; the oldest goes.")
+    otlp_endpoint: str | None = Field(
+        None, description="Where traces go (OTLP over HTTP, such as `http://collector:4318/v1/traces`). None: none."
+    )
+
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Processes that decode and speak HTTP. 1 does all in one; more feed one that infers (Linux)."
     )
@@ -135,12 +192,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
-        """A body that may be sent must have room, and a notice must end before the drain does."""
-        if max(self.max_body_bytes, self.max_batch_body_bytes) > self.max_bytes_in_flight:
+        """A body that may be sent must have room, a notice must end before the drain does, and pairs come together."""
+        largest = max(self.max_body_bytes, self.max_batch_body_bytes)
+        if largest > self.max_bytes_in_flight:
             raise ValueError("max_bytes_in_flight is smaller than the largest body")
         if self.drain_notice_seconds >= self.drain_seconds:
             raise ValueError("drain_notice_seconds must be less than drain_seconds")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together")
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("oidc_issuer and oidc_audience belong together")
+        if self.oidc_keys_stale_seconds < self.oidc_keys_fresh_seconds:
+            raise ValueError("oidc_keys_stale_seconds is less than oidc_keys_fresh_seconds")
+        if self.max_bytes_per_client and self.max_bytes_per_client < largest:
+            raise ValueError("max_bytes_per_client is smaller than the largest body")
         return self
+
+    @property
+    def bytes_per_client(self) -> int:
+        """Bytes of bodies that one client may hold at once."""
+        half = self.max_bytes_in_flight // 2
+        return self.max_bytes_per_client or max(half, self.max_body_bytes, self.max_batch_body_bytes)
 
 
 def read_settings(**overrides: object) -> Settings:

@@ -51,9 +51,10 @@ def to_grey(image: Image.Image) -> Image.Image:
 
 def content_square(grey: Image.Image) -> Square:
     """The square around what is not dark border, centred on it; the whole picture if all is dark."""
-    bright = np.asarray(grey) > BORDER_LEVEL
-    top, bottom = _extent(np.count_nonzero(bright, axis=1) >= BORDER_SHARE * grey.width, grey.height)
-    left, right = _extent(np.count_nonzero(bright, axis=0) >= BORDER_SHARE * grey.height, grey.width)
+    bright = (np.asarray(grey) > BORDER_LEVEL).view(np.uint8)  # whose sums take a quarter of count_nonzero's time
+    count = np.min_scalar_type(max(grey.size))
+    top, bottom = _extent(bright.sum(axis=1, dtype=count) >= BORDER_SHARE * grey.width, grey.height)
+    left, right = _extent(bright.sum(axis=0, dtype=count) >= BORDER_SHARE * grey.height, grey.width)
     width, height = right - left, bottom - top
     side = max(width, height)
     return Square(left - (side - width) // 2, top - (side - height) // 2, side)

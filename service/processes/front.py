@@ -16,10 +16,10 @@ import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service.app import Parts, create_app
+from service.app import Parts, create_app, intake_of
+from service.connection import punctual
 from service.cpus import usable_cpus
 from service.errors import NotReady
-from service.intake import Intake
 from service.logs import Lines, configure
 from service.metrics import Metrics
 from service.processes.board import HELD_BYTES, VISITS, Board
@@ -40,13 +40,7 @@ class Front:
         self._post = post
         self._metrics = Metrics()
         self._metrics.lost_log_lines.set_function(lambda: lines.lost)
-        intake = Intake(
-            settings.max_bytes_in_flight,
-            settings.body_idle_seconds,
-            settings.body_seconds,
-            board.tally(HELD_BYTES),
-            board.tally(VISITS),
-        )
+        intake = intake_of(settings, board.tally(HELD_BYTES), board.tally(VISITS))
         self._catalogue = FrontCatalogue(self, settings, self._metrics, board, intake.all_left)
         self._tokens = itertools.count()
         self._gathering: dict[int, asyncio.Future[Snapshot]] = {}
@@ -143,10 +137,13 @@ def orphaned() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def share_of(settings: Settings) -> Settings:
-    """The settings as one front of several takes them: its share of the cores for decoding."""
+def share_of(settings: Settings, place: int) -> Settings:
+    """The settings as one front of several takes them: its share of the cores, an audit file of its own."""
     threads = math.ceil((settings.decode_threads or usable_cpus()) / settings.workers)
-    return settings.model_copy(update={"decode_threads": threads})
+    audit = settings.audit
+    if audit and str(audit) != "-":
+        audit = audit.with_stem(f"{audit.stem}-{place}")
+    return settings.model_copy(update={"decode_threads": threads, "audit": audit})
 
 
 def main() -> int:
@@ -158,13 +155,21 @@ def main() -> int:
     if received is None:
         return 0
     message = received[0]
-    settings = share_of(Settings(**message["settings"]))
+    settings = share_of(Settings(**message["settings"]), message["place"])
     lines = configure(settings.log_level)
     front = Front(settings, post, Board(board, settings.workers, message["place"]), lines)
     app = create_app(settings, front.parts)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        app,
+        http=punctual(settings.header_seconds),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
     server = FrontServer(config, front.parts.intake, settings.drain_notice_seconds, settings.drain_seconds)
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained

@@ -22,7 +22,7 @@ from service.processes.child import Child, told_settings
 from service.processes.gathering import Snapshot, counts_alone, merged, snapshot_of
 from service.processes.nursery import Nursery
 from service.processes.post import Message
-from service.routes.access import key_file
+from service.routes.access import callers_of
 from service.session import choose_provider
 from service.settings import Settings
 
@@ -42,7 +42,7 @@ def supervise(settings: Settings, lines: Lines) -> int:
     """
     if sys.platform != "linux":
         raise ValueError("workers > 1 needs Linux: its processes share memory that has no name")
-    key_file(settings)
+    callers_of(settings)
     choose_provider(settings.provider)
     try:
         return asyncio.run(Supervisor(settings, lines).run())

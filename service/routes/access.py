@@ -1,30 +1,41 @@
 """Who may ask: the key that a request carries and what it allows, its client's rate, and whether there is room."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from service.addresses import is_loopback
+from service.callers import Callers
 from service.errors import Forbidden, Unauthorized
 from service.intake import Intake
 from service.keys import KeyFile, Scope, read_keys
 from service.rates import Rates
 from service.settings import Settings
+from service.tokens import tokens_of
 
-HeaderKey = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
-BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))]
+HEADER, BEARER = APIKeyHeader(name="X-API-Key", auto_error=False), HTTPBearer(auto_error=False)
+HeaderKey = Annotated[str | None, Security(HEADER)]
+BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+
+
+def callers_of(settings: Settings) -> Callers | None:
+    """Whose keys and tokens count; None where the service is open. Raises as `key_file` does."""
+    keys, tokens = key_file(settings), tokens_of(settings)
+    return Callers(keys, tokens) if keys or tokens else None
 
 
 def key_file(settings: Settings) -> KeyFile | None:
-    """The keys that requests must carry; None where the service is open.
+    """The keys that requests may carry; None where there is no file of them.
 
-    Raises `ValueError` where it would listen beyond loopback with no keys and nobody has said so in words, or where
-    the key file cannot be read.
+    Raises `ValueError` where the service would listen beyond loopback with neither keys nor an issuer and nobody has
+    said so in words, or where the key file cannot be read.
     """
     if settings.keys is None:
-        if not (is_loopback(settings.host) or settings.open_to_all):
+        if not (is_loopback(settings.host) or settings.open_to_all or settings.oidc_issuer):
             raise ValueError(
                 f"{settings.host} can be reached from other machines: set NEUROTRIAGE_KEYS to a key file "
                 "(python -m service keys add NAME makes one), or NEUROTRIAGE_OPEN_TO_ALL=true"
@@ -37,32 +48,33 @@ def key_file(settings: Settings) -> KeyFile | None:
     return KeyFile(settings.keys)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address; a name other than localhost may mean anything."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def needs(scope: Scope | None = None) -> Any:
-    """A route's dependency: a key with this scope, or any key; raises `Unauthorized` or `Forbidden`."""
+    """A route's dependency: a key or token with this scope, or any; raises `Unauthorized` or `Forbidden`."""
 
     async def check(request: Request, header: HeaderKey, bearer: BearerKey) -> None:
-        keys: KeyFile | None = request.app.state.keys
-        if keys is None:
-            return
-        sent = header or (bearer.credentials if bearer else None)
-        if not sent:
-            raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
-        key = keys.find(sent)
-        if key is None:
-            raise Unauthorized("this key does not count here")
-        request.state.noted["key"] = key.name
-        if scope and scope not in key.scopes:
-            raise Forbidden(f"it lacks the scope {scope!r}")
+        callers: Callers | None = request.app.state.callers
+        if callers is not None:
+            await allow(request, callers, header or (bearer.credentials if bearer else None), scope)
 
     return Depends(check)
+
+
+async def check_key(request: Request, scope: Scope) -> None:
+    """What `needs` does, without FastAPI's solver."""
+    callers: Callers | None = request.app.state.callers
+    if callers is not None:
+        bearer = await BEARER(request)
+        await allow(request, callers, await HEADER(request) or (bearer.credentials if bearer else None), scope)
+
+
+async def allow(request: Request, callers: Callers, sent: str | None, scope: Scope | None) -> None:
+    """Note the caller's name; raises `Unauthorized` or `Forbidden`, or `NotReady` where that cannot be told now."""
+    if not sent:
+        raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
+    caller = await callers.find(sent)
+    request.state.noted[caller.kind] = caller.name
+    if scope and scope not in caller.scopes:
+        raise Forbidden(f"it lacks the scope {scope!r}")
 
 
 def work(scope: Scope) -> list[Any]:
@@ -71,12 +83,19 @@ def work(scope: Scope) -> list[Any]:
 
 
 async def enter(request: Request) -> AsyncIterator[None]:
+    """`entered`, as a dependency."""
+    with entered(request):
+        yield
+
+
+@contextmanager
+def entered(request: Request) -> Iterator[None]:
     """Count the request's first picture and its visit; raises `RateLimited`, or `NotReady` while draining."""
     rates: Rates | None = request.app.state.rates
     intake: Intake = request.app.state.intake
     if rates:
         rates.admit(client_of(request))
-    with intake.visit() as visit:
+    with intake.visit(client_of(request)) as visit:
         request.state.visit = visit
         yield
 
@@ -89,9 +108,13 @@ def charge_for(request: Request, pictures: int) -> None:
 
 
 def client_of(request: Request) -> str:
-    """Whose rate it is: the key's by its name, else the address's; of IPv6 the /64 network, which one machine owns."""
-    if name := request.state.noted.get("key"):
-        return f"key {name}"
+    """Whose rate it is: the key's or token's by its name, else the address's.
+
+    Of IPv6 it is the /64 network, which one machine owns.
+    """
+    for kind in ("key", "subject"):
+        if name := request.state.noted.get(kind):
+            return f"{kind} {name}"
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)

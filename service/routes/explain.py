@@ -12,6 +12,7 @@ from service.errors import SeveralOverlays
 from service.explainer import Explained
 from service.explanation import ALL, Explanation, Wish
 from service.routes.access import work
+from service.routes.audited import audit
 from service.routes.predict import ONE_PICTURE, note, prediction_view, problems
 from service.routes.request import TimeoutMs, catalogue_of, read_picture, request_id_of, urgency_of, while_connected
 
@@ -65,6 +66,8 @@ def explanation_router(max_bytes: int) -> APIRouter:
         if as_png and wish.target == ALL:
             raise SeveralOverlays("name one target, or accept application/json")
         explained = await while_connected(request, chosen.explain(content, wish, urgency))
+        targets = [each.target for each in explained.explanations]
+        await audit(request, chosen.card, [content], [explained.prediction], targets=targets, method=wish.method)
         if as_png:
             return png_response(explained, chosen.card)
         return json_response(explained, wish, chosen.card, request_id_of(request))

@@ -6,6 +6,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.routes.request import catalogue_of
 from service.schemas import Liveness, ModelState, Readiness
 
+STOPPED = {"stopped": "its worker has stopped"}
+
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
 
@@ -23,6 +25,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     """Whether the service can predict now, and each model's part in it.
 
     A stopped explain lane is named in its model's `explain` and leaves the service ready: predictions do not need it.
+    So does an audit that loses lines: `audit` is then `failing`.
     """
     catalogue = catalogue_of(request)
     fault = request.app.state.intake.fault or catalogue.fault()
@@ -34,11 +37,12 @@ async def readyz(request: Request, response: Response) -> Readiness:
             state=catalogue.state(bundle),
             explain=catalogue.explain_state(bundle),
             provider=bundle.session.provider if bundle.session else None,
-            reason=bundle.reason,
+            reason=bundle.reason or STOPPED.get(catalogue.state(bundle)),
         )
         for bundle in catalogue.repository.bundles
     ]
-    return Readiness(ready=fault is None, reason=fault, models=states)
+    audit = request.app.state.audit
+    return Readiness(ready=fault is None, reason=fault, models=states, audit=audit.state if audit else None)
 
 
 @metrics_router.get("/metrics", response_class=Response)

@@ -16,7 +16,7 @@ Version = Annotated[LoadQuery, Query()]
 
 async def only_with_keys(request: Request) -> None:
     """Refuse where no key is asked for: any web page that the operator opens could send these requests too."""
-    if request.app.state.keys is None:
+    if request.app.state.callers is None:
         raise Forbidden("it needs a key with the scope 'admin', and this service asks for no keys")
 
 

@@ -9,6 +9,8 @@ from service import predictor, schemas
 from service.contract.card import MODEL_FILE, Card
 from service.errors import ServiceError
 from service.routes.access import charge_for, work
+from service.routes.audited import audit
+from service.routes.direct import DirectRoute
 from service.routes.request import (
     TimeoutMs,
     catalogue_of,
@@ -47,7 +49,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def prediction_router(max_bytes: int) -> APIRouter:
     """The route for one picture of at most `max_bytes`."""
-    router = APIRouter(tags=["predict"])
+    router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
     @router.post(
         "/predict",
@@ -67,6 +69,7 @@ def prediction_router(max_bytes: int) -> APIRouter:
         urgency = urgency_of(query.priority, timeout_ms)
         prediction = await while_connected(request, chosen.predict(content, urgency))
         request.state.noted["batch_size"] = prediction.batch_size
+        await audit(request, chosen.card, [content], [prediction])
         return json_response(prediction_view(prediction, chosen.card, request_id_of(request)))
 
     return router
@@ -92,6 +95,7 @@ def batch_router(max_bytes: int, most: int) -> APIRouter:
         urgency = urgency_of(query.priority, timeout_ms)
         outcomes = await while_connected(request, chosen.predict_each(contents, urgency))
         request.state.noted["pictures"] = len(outcomes)
+        await audit(request, chosen.card, contents, outcomes)
         views = [outcome_view(outcome, chosen.card, request_id_of(request)) for outcome in outcomes]
         return json_response(schemas.BatchAnswer(request_id=request_id_of(request), results=views))
 

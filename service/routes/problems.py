@@ -1,5 +1,7 @@
 """The one place where an error becomes an answer: `application/problem+json`, RFC 9457."""
 
+from typing import Any
+
 import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -33,8 +35,14 @@ async def answer_http_exception(request: Request, error: HTTPException) -> Respo
 
 async def answer_validation_error(request: Request, error: RequestValidationError) -> Response:
     """A query or path parameter of the wrong kind; the value sent is not repeated."""
-    faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+    faults = [f"{place_of(fault)}: {fault['msg']}" for fault in error.errors()]
     return await answer_service_error(request, BadInput("; ".join(faults)))
+
+
+def place_of(fault: dict[str, Any]) -> str:
+    """Where a fault lies; of a name that is none of ours no more than its kind, since it may be anything."""
+    place = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+    return ".".join(str(part) for part in place)
 
 
 async def answer_fault(scope: Scope, receive: Receive, send: Send) -> None:

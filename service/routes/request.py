@@ -18,10 +18,11 @@ from service.priorities import Priority, Urgency
 
 T = TypeVar("T")
 
+TIMEOUT_MS = "X-Request-Timeout-Ms"
 TimeoutMs = Annotated[
     int | None,
     Header(
-        alias="X-Request-Timeout-Ms",
+        alias=TIMEOUT_MS,
         ge=1,
         le=10**12,
         description="Milliseconds from the last byte sent after which the answer is of no use: 504, and what still "

@@ -50,6 +50,11 @@ def test_a_dark_picture_keeps_its_whole_frame() -> None:
     assert content_square(Image.new("L", (30, 10), 3)) == Square(0, -10, 30)
 
 
+@pytest.mark.parametrize("width", [255, 256, 66_000])
+def test_a_long_bright_row_is_counted_whole(width: int) -> None:
+    assert content_square(Image.new("L", (width, 2), 200)) == Square(0, -((width - 2) // 2), width)
+
+
 def test_specks_in_the_border_do_not_count() -> None:
     picture = Image.new("L", (400, 400), 0)
     picture.paste(120, (100, 100, 300, 300))

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,11 +28,12 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     output: Path
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def lines(self) -> list[dict[str, Any]]:
         """Its log, a JSON object a line."""
@@ -51,7 +53,10 @@ def free_port() -> int:
 
 
 def start(folder: Path, models: Path, port: int | None = None, log: IO[bytes] | None = None, **settings: str) -> Server:
-    """Start a server in `folder` and wait until it is ready; what it writes goes to `server.log`, or else to `log`."""
+    """Start a server in `folder` and wait until it is ready; what it writes goes to `server.log`, or else to `log`.
+
+    One with a certificate of its own is trusted.
+    """
     port = port or free_port()
     output = folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEUROTRIAGE_")}
@@ -60,7 +65,8 @@ def start(folder: Path, models: Path, port: int | None = None, log: IO[bytes] | 
     command = [sys.executable, "-m", "service", "--port", str(port)]
     with output.open("wb") as file:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log or file, stderr=log or file)
-    server = Server(process, port, output)
+    cert = settings.get("tls_cert")
+    server = Server(process, port, output, ssl.create_default_context(cafile=cert) if cert else None)
     wait_until_ready(server)
     return server
 
@@ -70,7 +76,7 @@ def wait_until_ready(server: Server, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.process.poll() is None:
         try:
-            if httpx2.get(f"{server.url}/readyz").status_code == 200:
+            if httpx2.get(f"{server.url}/readyz", verify=server.tls or True).status_code == 200:
                 return
         except httpx2.TransportError:
             time.sleep(0.05)

@@ -119,6 +119,7 @@ def test_a_sender_that_stalls_is_told_so_and_gives_its_memory_back(launch: Calla
 
 def test_stalled_uploads_hold_no_more_than_the_room_for_all(launch: Callable[..., Server]) -> None:
     limits = {"max_body_bytes": "1000000", "max_batch_body_bytes": "1000000", "max_bytes_in_flight": "2000000"}
+    limits["max_bytes_per_client"] = "2000000"
     server, content = launch(**limits), bytes(1_000_000)
     stalled = []
     for size in (500_000, 1_000_000, 1_500_000):

@@ -1,4 +1,5 @@
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,6 +7,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from service.contract.card import InputSpec
@@ -62,7 +65,9 @@ def test_lossless_formats_give_their_pixels_back(kind: str, mode: str) -> None:
     assert np.array_equal(np.asarray(decode(encode(picture, kind), LIMIT)), np.asarray(picture))
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("TIFF", "CMYK"), ("WEBP", "RGB")]
+)
 def test_lossy_formats_are_read(kind: str, mode: str) -> None:
     assert decode(encode(draw(5, mode=mode), kind), LIMIT).size == (200, 240)
 
@@ -141,6 +146,50 @@ def test_a_tiff_of_very_many_pages_is_refused_without_counting_them() -> None:
 def test_broken_exif_costs_neither_the_picture_nor_the_answer(exif: bytes) -> None:
     picture = decode(encode(draw(1), "JPEG", exif=exif), LIMIT)
     assert preprocess(picture, InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))).any()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_sound_picture_with_malformed_metadata_is_read_and_turned_once(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.5
+    content = encode(draw(1), kind, exif=exif)
+    sound = decode(content, LIMIT)
+    rational = exif.tobytes().index(b"\x01\x1a\x00\x05") + 3 - 6  # the type of the resolution, which then is text
+    at = content.index(exif.tobytes()[6:]) + rational
+    broken = bytearray(content)
+    broken[at] = 2
+    if kind == "PNG":
+        start = content.index(b"eXIf")
+        end = start + 4 + int.from_bytes(content[start - 4 : start], "big")
+        broken[end : end + 4] = struct.pack(">I", zlib.crc32(bytes(broken[start:end])))
+    read = decode(bytes(broken), LIMIT)
+    assert read.size == (240, 200)
+    assert np.array_equal(np.asarray(read), np.asarray(sound))
+    spec = InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))
+    assert np.array_equal(preprocess(read, spec), preprocess(sound, spec))
+
+
+def test_a_picture_turned_by_its_xmp_is_not_turned_again() -> None:
+    content = encode(draw(1), "JPEG", xmp=b'<x tiff:Orientation="6"/>')
+    turned = decode(content, LIMIT)
+    assert turned.size == (240, 200)
+    assert not set(turned.info) & {"exif", "xmp"}
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6))
+def test_no_damage_to_the_metadata_costs_the_pixels(edits: list[tuple[int, int]]) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x011A], exif[0x0132] = "maker", 72.5, "2026:01:01"
+    content = bytearray(encode(draw(1, 48, 48), "JPEG", exif=exif))
+    start, length = content.index(b"Exif\x00\x00") + 6, len(exif.tobytes()) - 6
+    for place, value in edits:
+        content[start + place % length] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow names what it finds corrupt
+        read = np.asarray(decode(bytes(content), LIMIT))
+    whole = np.asarray(draw(1, 48, 48)).astype(int)
+    assert min(np.abs(np.rot90(flipped, turns) - whole).max() for flipped in (read, read.T) for turns in range(4)) < 60
 
 
 def test_a_compressed_text_bomb_does_not_blow_up() -> None:

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.errors import NoRoom, NotReady, SlowBody
+from service.errors import NoRoom, NotReady, RateLimited, SlowBody
 from service.intake import Intake, Visit
 from tests.loop import run
 
@@ -65,6 +65,35 @@ def test_a_silent_sender_and_a_trickle_are_both_cut_off() -> None:
             with intake.visit() as visit, pytest.raises(SlowBody):
                 await received(visit, body(*[1] * 50, pause=pause))
             assert intake.held_bytes == 0
+
+    run(work)
+
+
+def test_one_client_cannot_take_the_room_of_all() -> None:
+    async def work() -> None:
+        intake = Intake(100, idle_seconds=5, body_seconds=5, max_bytes_per_client=60)
+        with intake.visit("a") as first, intake.visit("a") as second, intake.visit("b") as other:
+            assert await received(first, body(30, 20)) == 50
+            with pytest.raises(RateLimited):
+                await received(second, body(11))
+            with pytest.raises(RateLimited):
+                await received(second, body(1), declared=11)
+            assert await received(other, body(50)) == 50
+        assert (intake.held_bytes, dict(intake.held_by)) == (0, {})
+        with intake.visit("a") as later:
+            assert await received(later, body(60)) == 60
+
+    run(work)
+
+
+def test_a_drip_is_cut_off_by_its_rate_and_an_even_flow_is_not() -> None:
+    async def work() -> None:
+        intake = Intake(10**6, idle_seconds=0.5, body_seconds=60, least_rate=10_000)
+        with intake.visit() as drip, pytest.raises(SlowBody, match="10000 bytes a second"):
+            await received(drip, body(*[1] * 1000, pause=0.05))
+        assert 1 <= drip.held_bytes < 20
+        with intake.visit() as flow:
+            assert await received(flow, body(*[20_000] * 20, pause=0.05)) == 400_000
 
     run(work)
 

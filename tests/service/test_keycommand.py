@@ -1,9 +1,12 @@
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from service.keycommand import run
-from service.keys import KeyFile
+from service.keys import KeyFile, KeyList, alone_with, make_key, read_keys, write_keys
 
 
 def test_a_key_is_added_printed_once_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,3 +42,24 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
     ):
         assert run(arguments) == 2, arguments
         assert capsys.readouterr().err.startswith("keys: ")
+
+
+def test_many_at_once_lose_no_key(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service", "keys", "add", "--file", str(tmp_path / "keys.json")]
+    root = Path(__file__).resolve().parents[2]
+    adding = [subprocess.Popen([*command, f"k{n}"], cwd=root, stdout=subprocess.DEVNULL) for n in range(4)]
+    assert [each.wait(120) for each in adding] == [0] * 4
+    assert {key.name for key in read_keys(tmp_path / "keys.json").keys} == {f"k{n}" for n in range(4)}
+
+
+def test_a_change_waits_for_the_one_that_is_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    with alone_with(path):
+        waiting = threading.Thread(target=run, args=(["add", "second", "--file", str(path)],))
+        waiting.start()
+        keep_first = make_key("first", frozenset({"predict"}))[1]
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        write_keys(path, KeyList(keys=(keep_first,)))
+    waiting.join(20)
+    assert [key.name for key in read_keys(path).keys] == ["first", "second"]

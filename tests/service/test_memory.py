@@ -7,10 +7,8 @@ import pytest
 
 from service.errors import NotReady
 from service.memory import halved_at_need
-from service.session import CPU, OutOfMemory, Session, Slice, make_plan
+from service.session import CPU, Logits, OutOfMemory, Session, Slice, make_plan
 from tests.bundles import SIZE, write_hungry_model, write_model
-
-Row = npt.NDArray[np.float32]
 
 
 @pytest.fixture
@@ -26,9 +24,13 @@ def slices(*greed: int) -> list[npt.NDArray[np.uint8]]:
     return list(drawn)
 
 
-def rows_of(session: Session) -> Callable[[Sequence[Slice]], Sequence[Row]]:
-    """The session's run, an answer a slice."""
-    return lambda batch: list(session.run(batch))
+def rows_of(session: Session) -> Callable[[Sequence[Slice]], list[Logits]]:
+    """A session's run with its answers in a list."""
+
+    def run(batch: Sequence[Slice]) -> list[Logits]:
+        return list(session.run(batch))
+
+    return run
 
 
 def test_a_run_without_memory_is_told_from_other_failures(session: Session) -> None:
@@ -43,7 +45,7 @@ def test_a_batch_too_large_for_the_memory_is_answered_in_halves(session: Session
     plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1))
     for greed in ((1, 1), (1, 0, 1), (0, 1, 1, 0)):
         batch = slices(*greed)
-        answers = np.stack(list(halved_at_need(rows_of(session))(batch)))
+        answers = np.array(halved_at_need(rows_of(session))(batch))
         assert np.allclose(answers, plain.run(batch), atol=1e-4)
 
 

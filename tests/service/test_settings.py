@@ -62,6 +62,17 @@ def test_limits_that_contradict_each_other_are_refused(monkeypatch: pytest.Monke
     with pytest.raises(ValidationError, match="max_bytes_in_flight"):
         read_settings()
     monkeypatch.delenv("NEUROTRIAGE_MAX_BYTES_IN_FLIGHT")
+    monkeypatch.setenv("NEUROTRIAGE_MAX_BYTES_PER_CLIENT", "1000")
+    with pytest.raises(ValidationError, match="max_bytes_per_client"):
+        read_settings()
+    monkeypatch.delenv("NEUROTRIAGE_MAX_BYTES_PER_CLIENT")
     monkeypatch.setenv("NEUROTRIAGE_DRAIN_NOTICE_SECONDS", "20")
     with pytest.raises(ValidationError, match="drain_notice_seconds"):
         read_settings()
+
+
+def test_one_client_may_hold_half_the_room_or_the_largest_body() -> None:
+    assert Settings().bytes_per_client == 200_000_000
+    assert Settings(max_bytes_in_flight=300_000_000).bytes_per_client == 200_000_000
+    assert Settings(max_bytes_in_flight=900_000_000).bytes_per_client == 450_000_000
+    assert Settings(max_bytes_per_client=250_000_000).bytes_per_client == 250_000_000

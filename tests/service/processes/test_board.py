@@ -40,11 +40,11 @@ def test_beyond_the_last_row_each_counts_for_itself() -> None:
 
 
 def test_bodies_of_all_processes_share_the_room() -> None:
-    one, other = (Intake(100, 1, 1, board.tally(HELD_BYTES)) for board in boards())
+    one, other = (Intake(100, 1, 1, held=board.tally(HELD_BYTES)) for board in boards())
     one.held_bytes += 80
-    other.refuse_beyond(20)
+    other.refuse_beyond("", 20)
     with pytest.raises(NoRoom):
-        other.refuse_beyond(21)
+        other.refuse_beyond("", 21)
 
 
 def test_a_clients_rate_holds_over_all_processes() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from service.addresses import is_loopback
 from service.app import create_app
 from service.keys import KeyList, Scope, make_key, read_keys, write_keys
-from service.routes.access import is_loopback, key_file
+from service.routes.access import key_file
 from service.settings import Settings
 from tests.pictures import png
 

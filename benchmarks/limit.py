@@ -1,0 +1,137 @@
+"""What the machine can do without HTTP: decode, preprocess and run in threads that share nothing but the session.
+
+    python -m benchmarks.limit plan BUNDLE FOLDER        slices a second of every plan, in turns
+    python -m benchmarks.limit run BUNDLE FOLDER LANES THREADS BATCH SECONDS
+    python -m benchmarks.limit lone BUNDLE FOLDER THREADS SPIN SECONDS        seconds of one call after another
+
+Each prints one line of JSON. FOLDER holds the pictures as files.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from service.contract.card import MODEL_FILE, read_card
+from service.contract.probabilities import probabilities
+from service.cpus import usable_cpus
+from service.images import read_slice
+
+MAX_PIXELS, MIN_SIDE = 25_000_000, 32
+TURNS = 5
+TURN_SECONDS = 1.5
+
+
+class Line:
+    """One thread's way from bytes to probabilities, as short as it can be."""
+
+    def __init__(self, bundle: Path, folder: Path, *, threads: int, batch: int = 1, spin: bool = False) -> None:
+        self._card = read_card(bundle)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        self._session = ort.InferenceSession(bundle / MODEL_FILE, options, providers=["CPUExecutionProvider"])
+        self._contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+        self._batch = batch
+
+    def step(self, at: int) -> None:
+        """One batch, of the pictures from number `at` on."""
+        contents = islice(cycle(self._contents), at % len(self._contents), at % len(self._contents) + self._batch)
+        self.answers(list(contents))
+
+    def answers(self, contents: Sequence[bytes]) -> list[dict[str, float]]:
+        """Each picture's probabilities by class."""
+        slices = [read_slice(content, self._card.input, MAX_PIXELS, MIN_SIDE)[1] for content in contents]
+        (logits,) = self._session.run([self._card.outputs.logits], {"image": np.stack(slices)})
+        found = probabilities(logits, self._card.temperature).tolist()
+        return [dict(zip(self._card.class_names, each, strict=True)) for each in found]
+
+    def rate(self, lanes: int, seconds: float) -> float:
+        """Slices a second of so many threads at once."""
+        started = time.perf_counter()
+
+        def work(lane: int) -> int:
+            steps = 0
+            while time.perf_counter() - started < seconds:
+                self.step(lane * 97 + steps * self._batch)
+                steps += 1
+            return steps
+
+        with ThreadPoolExecutor(lanes) as pool:
+            steps = sum(pool.map(work, range(lanes)))
+        return steps * self._batch / (time.perf_counter() - started)
+
+    def lone(self, seconds: float) -> list[float]:
+        """Seconds of each of one call after another."""
+        found: list[float] = []
+        started = time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            begun = time.perf_counter()
+            self.step(len(found))
+            found.append(time.perf_counter() - begun)
+        return found
+
+
+def plans(bundle: Path, folder: Path) -> dict[str, object]:
+    """Every plan beside the best (throughput: `lanes x threads x batch`; a lone call: `threads`); medians of turns."""
+    cores = usable_cpus()
+    shapes = [
+        (lanes, threads, batch)
+        for lanes, threads in sorted({(cores, 1), (1, cores), (cores, cores)})
+        for batch in (1, 2, 4)
+    ]
+    lines = {shape: Line(bundle, folder, threads=shape[1], batch=shape[2]) for shape in shapes}
+    alone = {
+        (threads, spin): Line(bundle, folder, threads=threads, spin=spin)
+        for threads in sorted({1, cores})
+        for spin in (False, True)
+        if threads > 1 or not spin
+    }
+    for line in (*lines.values(), *alone.values()):
+        line.rate(1, 0.2)
+    rates = [{shape: line.rate(shape[0], TURN_SECONDS) for shape, line in lines.items()} for _ in range(TURNS)]
+    calls = [{way: statistics.median(line.lone(TURN_SECONDS)) for way, line in alone.items()} for _ in range(TURNS)]
+    rate = {shape: statistics.median(turn[shape] for turn in rates) for shape in shapes}
+    call = {way: statistics.median(turn[way] for turn in calls) for way in alone}
+    best, quickest = max(rate, key=rate.__getitem__), min(call, key=call.__getitem__)
+    return {
+        "best": best,
+        "quickest": quickest,
+        "rates": {" x ".join(map(str, shape)): rate[shape] / rate[best] for shape in shapes},
+        "calls": {f"{threads} spin {spin}": call[threads, spin] / call[quickest] for threads, spin in call},
+    }
+
+
+def main(question: str, bundle: Path, folder: Path, *rest: str) -> dict[str, object]:
+    """Answer the command line."""
+    if question == "plan":
+        return plans(bundle, folder)
+    if question == "run":
+        lanes, threads, batch = (int(word) for word in rest[:3])
+        line = Line(bundle, folder, threads=threads, batch=batch)
+        line.rate(lanes, 1.0)
+        return {"rate": line.rate(lanes, float(rest[3]))}
+    line = Line(bundle, folder, threads=int(rest[0]), spin=rest[1] == "True")
+    line.lone(1.0)
+    return {"p50": statistics.median(line.lone(float(rest[2])))}
+
+
+def ask(question: str, *words: object) -> dict[str, Any]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.limit", question, *map(str, words)]
+    answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)  # noqa: S603 - this file
+    return answer
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])))
