@@ -158,7 +158,11 @@ def main() -> int:
     settings = share_of(Settings(**message["settings"]), message["place"])
     lines = configure(settings.log_level)
     front = Front(settings, post, Board(board, settings.workers, message["place"]), lines)
-    app = create_app(settings, front.parts)
+    try:
+        app = create_app(settings, front.parts)
+    except ValueError as error:
+        print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - the supervisor ends with this line
+        return 2
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     config = uvicorn.Config(

@@ -322,12 +322,17 @@ def explanation(server: Server, seed: int) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(("setting", "says"), [("host", "set NEUROTRIAGE_KEYS"), ("provider", "cuda was asked for")])
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("host", "set NEUROTRIAGE_KEYS"), ("provider", "cuda was asked for"), ("audit", "the audit file")],
+)
 def test_several_processes_that_cannot_start_say_why(tmp_path: Path, setting: str, says: str) -> None:
-    wishes = {"host": "0.0.0.0", "provider": "cuda"}  # noqa: S104 - it refuses to
+    wishes = {"host": "0.0.0.0", "provider": "cuda", "audit": "nowhere/audit.jsonl"}  # noqa: S104 - it refuses to
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NEUROTRIAGE_WORKERS": "2", "NEUROTRIAGE_PORT": "0"}
     environment[f"NEUROTRIAGE_{setting.upper()}"] = wishes[setting]
     command = [sys.executable, "-m", "service"]
     ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False, timeout=60)
     assert ended.returncode == 2
-    assert says in ended.stderr.decode()
+    told = ended.stderr.decode().splitlines()
+    assert all(line.startswith("cannot start: ") for line in told)
+    assert says in told[0]
