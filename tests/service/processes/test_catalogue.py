@@ -184,7 +184,9 @@ def test_what_all_fronts_let_in_is_counted_together_and_stat_has_places_beyond_i
                 one.refuse_if_full("stat")
             write_bundle(models, "a-new-one")
             await started.fronts[0].load("a-new-one")
+            await started.fronts[0].unload(NAME)
             started.fronts[1].predictor("a-new-one").refuse_if_full()
+            await started.fronts[0].load(NAME)
             with pytest.raises(Overloaded):
                 started.fronts[1].predictor(NAME).refuse_if_full()
 
