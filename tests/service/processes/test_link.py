@@ -308,6 +308,7 @@ def test_a_run_that_hangs_or_lacks_memory_is_told_to_fronts_as_what_it_is(models
             with pytest.raises(WorkerDied, match=r"did not end within 0.1 s"):
                 await remote(link).submit(picture(1), 15)
             means.opened.set()
+            await predictor.batcher.stop()
             predictor._batcher = Batcher(halved_at_need(hungry))
             await predictor.batcher.start()
             with pytest.raises(NotReady, match="ran out of memory") as refused:
