@@ -104,12 +104,13 @@ def p99(seconds: list[float]) -> float:
 
 
 @contextmanager
-def server(models: Path) -> Iterator[str]:
-    """The service on a free port; its address once it is ready."""
+def server(models: Path, **settings: str) -> Iterator[str]:
+    """The service on a free port, with settings by their names in capitals; its address once it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    environment = os.environ | {"NEUROTRIAGE_MODELS": str(models), "NEUROTRIAGE_LOG_LEVEL": "warning"}
+    settings = {"MODELS": str(models), "LOG_LEVEL": "warning"} | settings
+    environment = os.environ | {f"NEUROTRIAGE_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "service", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:  # noqa: S603 - the project's own server
         try:

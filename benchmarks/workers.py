@@ -7,20 +7,15 @@ round: closed loop, then (`--open`) open loop at 80 % of what the closed loop re
 """
 
 import argparse
-import os
-import socket
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.flood import wait
+from benchmarks.flood import server
 from benchmarks.volley import Shot, Volley, fire
 from service.contract.card import GOLDEN_FILE
 from service.contract.preprocess import Slice
@@ -85,21 +80,9 @@ def jpeg(pixels: Slice) -> bytes:
     return content.getvalue()
 
 
-@contextmanager
-def service(models: Path, workers: int, provider: str) -> Iterator[str]:
+def service(models: Path, workers: int, provider: str) -> AbstractContextManager[str]:
     """The service with so many fronts on a free port; its address once it is ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    settings = {"MODELS": str(models), "WORKERS": str(workers), "PROVIDER": provider, "LOG_LEVEL": "warning"}
-    environment = os.environ | {f"NEUROTRIAGE_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "service", "--port", str(port)]
-    with subprocess.Popen(command, env=environment) as process:  # noqa: S603 - the project's own server
-        try:
-            wait(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    return server(models, WORKERS=str(workers), PROVIDER=provider)
 
 
 if __name__ == "__main__":

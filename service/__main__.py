@@ -9,16 +9,14 @@ import ssl
 import sys
 from contextlib import suppress
 
-import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service.app import create_app
-from service.connection import punctual
 from service.keycommand import run as run_keys
 from service.logs import configure
 from service.processes.supervisor import supervise
 from service.scorecommand import run as run_score
-from service.server import DrainingServer
+from service.server import DrainingServer, configured
 from service.session import ProviderUnavailable
 from service.settings import Settings, read_settings
 
@@ -54,17 +52,7 @@ def serve() -> int:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=punctual(settings.header_seconds),
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    config = configured(app, settings, host=settings.host, port=settings.port)
     server = DrainingServer(config, app.state.intake, settings.drain_notice_seconds, settings.drain_seconds)
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained

@@ -6,14 +6,32 @@ import math
 import socket
 import time
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
+from service.connection import punctual
 from service.intake import Intake
+from service.settings import Settings
 
 CUT_OFF = 1
 """Exit status where requests were still in flight when the time to drain was over."""
+
+
+def configured(app: FastAPI, settings: Settings, **address: Any) -> uvicorn.Config:
+    """Uvicorn as these settings want it; `address` is a host and a port, or nothing where sockets are handed over."""
+    return uvicorn.Config(
+        app,
+        http=punctual(settings.header_seconds),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **address,
+    )
 
 
 class DrainingServer(uvicorn.Server):

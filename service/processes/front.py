@@ -13,11 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service.app import Parts, create_app, intake_of
-from service.connection import punctual
 from service.cpus import usable_cpus
 from service.errors import NotReady
 from service.logs import Lines, configure
@@ -27,6 +25,7 @@ from service.processes.catalogue import RemoteCatalogue
 from service.processes.door import FrontServer
 from service.processes.gathering import REPORT_SECONDS, Snapshot, rendered, snapshot_of
 from service.processes.post import Message, Post
+from service.server import configured
 from service.settings import Settings
 
 GATHER_SECONDS = 3.0
@@ -165,15 +164,7 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
-    config = uvicorn.Config(
-        app,
-        http=punctual(settings.header_seconds),
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    config = configured(app, settings)
     server = FrontServer(config, front.parts.intake, settings.drain_notice_seconds, settings.drain_seconds)
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
