@@ -105,7 +105,7 @@ def _cost(run: str, base: Summary | None, kept: Kept) -> list[str]:
         f"{found.peak_mb:,.0f}" if found.peak_mb else BLANK,
         f"{found.seconds:.1f}",
         f"{each:.0f}",
-        f"{each / _ms(base):.2f}" if base else BLANK,
+        f"{each / _ms(base):.2f}" if base and base.seconds else BLANK,
         f"{found.chosen_epoch} of {found.epochs}",
         figure(kept, run, "epoch.val_accuracy") or BLANK,
         figure(kept, run, "test.accuracy") or BLANK,

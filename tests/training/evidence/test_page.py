@@ -13,6 +13,7 @@ from training.evidence.collect import collect
 from training.evidence.kept import Kept
 from training.evidence.page import evidence
 from training.evidence.published import NOT_YET, Plan, read_plan
+from training.evidence.summary import SUMMARY, Summary
 from training.intervals import Interval
 from training.misclassified import draw_misclassified
 from training.pruning_report import PRUNING
@@ -53,7 +54,14 @@ def kept(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactor
     away = report.tumor_or_not[0].model_copy(update={"dataset": "away", "left_out": True})
     left = report.model_copy(update={"tumor_or_not": (*report.tumor_or_not, away)})
     (home / "results" / "some" / REPORT_FILE).write_text(left.model_dump_json())
+    take(home / "results" / "some", seconds=2.0)
     return Kept([home / "results"])
+
+
+def take(run: Path, seconds: float) -> None:
+    """Let the run's epochs have taken so long: tiny ones may take next to nothing."""
+    summary = Summary.model_validate_json((run / SUMMARY).read_bytes())
+    (run / SUMMARY).write_text(summary.model_copy(update={"seconds": seconds}).model_dump_json())
 
 
 @pytest.fixture
@@ -85,13 +93,25 @@ def test_every_section_shows_the_run_that_there_is_and_names_the_one_that_there_
         assert NOT_YET in part(text, title).lower(), title
 
 
-def test_costs_are_set_beside_the_run_they_are_compared_with(text: str, finished: Path) -> None:
+def costs(text: str) -> list[str]:
+    """The cells of the run's line."""
     line = next(line for line in part(text, "Networks and what they cost").splitlines() if line.startswith("| some"))
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_costs_are_set_beside_the_run_they_are_compared_with(text: str, finished: Path) -> None:
+    cells = costs(text)
     recipe = read_recipe(finished / RECIPE)
     assert cells[1:3] == [recipe.architecture, "random"]
     assert cells[5] == "8, 8"
     assert cells[9] == "1.00"
+
+
+def test_a_run_too_short_for_the_clock_is_compared_with_nothing(plan: Plan, kept: Kept, tmp_path: Path) -> None:
+    shutil.copytree(kept.folders[0], tmp_path / "results")
+    take(tmp_path / "results" / "some", seconds=0.0)
+    text = "\n\n".join(evidence(plan, Kept([tmp_path / "results"]), tmp_path / "PAGE.md"))
+    assert costs(text)[9] == ""
 
 
 def test_a_source_left_out_has_a_line_and_the_test_folds_have_none(text: str) -> None:
