@@ -52,23 +52,27 @@ def needs(scope: Scope | None = None) -> Any:
     """A route's dependency: a key or token with this scope, or any; raises `Unauthorized` or `Forbidden`."""
 
     async def check(request: Request, header: HeaderKey, bearer: BearerKey) -> None:
-        callers: Callers | None = request.app.state.callers
-        if callers is not None:
-            await allow(request, callers, header or (bearer.credentials if bearer else None), scope)
+        await allow(request, header, bearer, scope)
 
     return Depends(check)
 
 
 async def check_key(request: Request, scope: Scope) -> None:
     """What `needs` does, without FastAPI's solver."""
+    await allow(request, await HEADER(request), await BEARER(request), scope)
+
+
+async def allow(
+    request: Request, header: str | None, bearer: HTTPAuthorizationCredentials | None, scope: Scope | None
+) -> None:
+    """Note the caller's name, where the service is not open to all.
+
+    Raises `Unauthorized` or `Forbidden`, or `NotReady` where that cannot be told now.
+    """
     callers: Callers | None = request.app.state.callers
-    if callers is not None:
-        bearer = await BEARER(request)
-        await allow(request, callers, await HEADER(request) or (bearer.credentials if bearer else None), scope)
-
-
-async def allow(request: Request, callers: Callers, sent: str | None, scope: Scope | None) -> None:
-    """Note the caller's name; raises `Unauthorized` or `Forbidden`, or `NotReady` where that cannot be told now."""
+    if callers is None:
+        return
+    sent = header or (bearer.credentials if bearer else None)
     if not sent:
         raise Unauthorized("send it as X-API-Key, or as Authorization: Bearer")
     caller = await callers.find(sent)
