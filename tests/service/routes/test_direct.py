@@ -22,7 +22,7 @@ def test_both_ways_give_the_same_answer(client: TestClient) -> None:
 def test_without_a_query_the_solver_of_dependencies_is_not_asked(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    solve, queries = routing.solve_dependencies, []  # type: ignore[attr-defined]
+    solve, queries = routing.solve_dependencies, []  # type: ignore[attr-defined]  # FastAPI does not export it
 
     async def counted(*, request: Request, **rest: Any) -> Any:
         queries.append(request.url.query)
