@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Generic
 
 from service.errors import (
     DeadlineExceeded,
@@ -17,41 +17,24 @@ from service.errors import (
     WorkerDied,
 )
 from service.lanes import Fault, Lane, LaneFault, Lanes
-from service.priorities import Priority, Queue, places_for
-
-Payload = TypeVar("Payload")
-Result = TypeVar("Result")
+from service.priorities import Priority, places_for
+from service.shifts import Shift
+from service.waiting import Answer, Entry, Payload, Result, Skipped, Waiting
 
 FAILURES_IN_A_ROW = 3
 """Batches that may fail one after another before the fault is sought in what they run on."""
 STOP_SECONDS = 5.0
 """How long `stop` waits for a run that may hang."""
 
-Skipped = Literal["gone", "late"]
-"""Why an entry was not computed: its caller left, or its deadline passed."""
 
+class _Shift(Shift, Generic[Payload, Result]):
+    """A lane's time at work, and the entries that it computes now."""
 
-@dataclass(frozen=True)
-class Answer(Generic[Result]):
-    """One caller's result, how many slices shared its batch, and where its time went (seconds)."""
-
-    result: Result
-    batch_size: int
-    queue_seconds: float
-    run_seconds: float
-
-
-@dataclass(eq=False)
-class _Entry(Generic[Payload, Result]):
-    payload: Payload
-    future: asyncio.Future[Answer[Result]]
-    enqueued: float
-    ends: float
-    priority: Priority
+    batch: Sequence[Entry[Payload, Result]] = ()
 
 
 class Batcher(Generic[Payload, Result]):
-    """A bounded queue before some lanes, each a thread that runs one batch at a time.
+    """A bounded queue before some lanes, each a thread that takes one batch after the other from it.
 
     `run` takes payloads and returns as many results in the same order; it is called in a lane's thread, and so is
     `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
@@ -79,12 +62,11 @@ class Batcher(Generic[Payload, Result]):
     ) -> None:
         self._run = run
         self._lanes = Lanes(lanes, name=name, begin=begin, renew=renew, max_stuck_runs=max_stuck_runs, faulted=faulted)
-        self._max_batch_size = max_batch_size
-        self._delay = max_queue_delay_ms / 1000
         self._max_queue_size = max_queue_size
         self._stuck_seconds = stuck_seconds
-        self._skipped = skipped
-        self._queue: Queue[_Entry[Payload, Result]] = Queue(routine_ageing_ms / 1000)
+        self._waiting: Waiting[Payload, Result] = Waiting(
+            max_batch_size, max_queue_delay_ms / 1000, routine_ageing_ms / 1000, skipped
+        )
         self._failures = 0
         self._started = self._stopping = False
 
@@ -96,10 +78,16 @@ class Batcher(Generic[Payload, Result]):
     @property
     def depth(self) -> int:
         """Entries that wait."""
-        return len(self._queue)
+        return len(self._waiting)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no more than one lane is at work and nothing waits."""
+        return self._lanes.busy <= 1 and not self._waiting
 
     async def start(self) -> None:
         """Start the lanes in the running event loop."""
+        self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Condition()
         self._started = True
         self._lanes.start(self._serve, self._lanes_changed)
@@ -123,8 +111,8 @@ class Batcher(Generic[Payload, Result]):
         self._refuse_if_closed(priority)
         now = time.perf_counter()
         future: asyncio.Future[Answer[Result]] = asyncio.get_running_loop().create_future()
-        entry = _Entry(payload, future, now, now + deadline_seconds, priority)
-        self._queue.append(entry)
+        entry = Entry(payload, future, now, now + deadline_seconds, priority)
+        self._waiting.append(entry)
         try:
             async with asyncio.timeout(deadline_seconds):
                 async with self._arrived:
@@ -134,7 +122,8 @@ class Batcher(Generic[Payload, Result]):
             raise DeadlineExceeded(f"no answer within {deadline_seconds * 1000:.0f} ms") from None
         finally:
             entry.future.cancel()
-            self._withdraw(entry)
+            if entry.future.cancelled():
+                self._waiting.withdraw(entry)
 
     def _refuse_if_closed(self, priority: Priority) -> None:
         if self._stopping or not self._started:
@@ -142,50 +131,58 @@ class Batcher(Generic[Payload, Result]):
         if self._lanes.hopeless:
             raise WorkerDied
         places = places_for(priority, self._max_queue_size)
-        if len(self._queue) >= places:
+        if len(self._waiting) >= places:
             raise Overloaded(f"{places} slices are waiting already")
 
-    def _withdraw(self, entry: _Entry[Payload, Result]) -> None:
-        """Free the place of a caller that left, so that it does not count against the bound."""
-        if entry.future.cancelled() and self._queue.discard(entry):
-            self._skipped("late" if time.perf_counter() >= entry.ends else "gone")
-
     async def _serve(self, lane: Lane) -> None:
-        while not lane.fault and (batch := await self._next_batch()):
+        while not lane.fault and await self._work_waits():
+            shift: _Shift[Payload, Result] = _Shift()
             try:
-                lane.fault = await self._answer(lane, batch)
+                lane.fault = await self._work_through(lane, shift)
             except BaseException:
-                self._fail(batch, WorkerDied)
+                self._fail(shift.batch, WorkerDied)
                 raise
 
-    async def _next_batch(self) -> list[_Entry[Payload, Result]]:
-        """The entries whose turn it is, at most a batch; empty when the batcher stops and nothing waits."""
+    async def _work_waits(self) -> bool:
+        """Return once a batch may begin, or with False when the batcher stops and nothing waits."""
         async with self._arrived:
             while True:
-                await self._arrived.wait_for(lambda: self._lanes.open and (self._queue or self._stopping))
-                while self._queue and (wait := self._time_to_fill()) > 0:
+                await self._arrived.wait_for(lambda: self._lanes.open and (self._waiting or self._stopping))
+                while self._waiting and (wait := self._seconds_to_fill()) > 0:
                     await self._wait_for_arrival(wait)
-                batch = self._take() if self._lanes.open else []
-                if batch or (self._stopping and not self._queue):
-                    return batch
+                if self._stopping and not self._waiting:
+                    return False
+                if self._waiting and self._lanes.open:
+                    return True
 
-    def _take(self) -> list[_Entry[Payload, Result]]:
-        """The next entries that somebody still waits for, at most a batch."""
-        batch: list[_Entry[Payload, Result]] = []
-        now = time.perf_counter()
-        while self._queue and len(batch) < self._max_batch_size:
-            entry = self._queue.pop()
-            if entry.future.done() or entry.ends <= now:
-                self._skipped("late" if entry.ends <= now else "gone")
-            else:
-                batch.append(entry)
-        return batch
+    async def _work_through(self, lane: Lane, shift: _Shift[Payload, Result]) -> Fault | None:
+        """Let the lane answer what waits; what befell it, if anything, of which the callers of its batch are told."""
+        try:
+            await lane.work(self._work, shift, stuck_seconds=self._stuck_seconds)
+        except LaneFault as error:
+            self._fail(shift.batch, partial(WorkerDied, str(error)))
+            return error.fault
+        except Exception as error:  # noqa: BLE001 - whatever `run` raises belongs to this batch's callers
+            return self._failed(shift.batch, error)
+        return None
 
-    def _time_to_fill(self) -> float:
-        """Seconds that the longest-waiting entry may still wait for company."""
-        if self._stopping or len(self._queue) >= self._max_batch_size:
-            return 0.0
-        return self._queue.oldest + self._delay - time.perf_counter()
+    def _work(self, shift: _Shift[Payload, Result]) -> None:
+        """In a lane's thread: batch after batch, without waiting for the event loop, until nothing waits."""
+        while batch := self._take(shift):
+            started = time.perf_counter()
+            results = self._run([entry.payload for entry in batch])
+            answers = list(zip(batch, results, strict=True))
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                self._loop.call_soon_threadsafe(self._answered, answers, started, time.perf_counter())
+
+    def _take(self, shift: _Shift[Payload, Result]) -> Sequence[Entry[Payload, Result]]:
+        """The next batch; none where the shift is over, or another lane needs all to stand still."""
+        may_begin = shift.begin_batch() and self._lanes.open
+        shift.batch = self._waiting.take(hurry=self._stopping) if may_begin else ()
+        return shift.batch
+
+    def _seconds_to_fill(self) -> float:
+        return 0.0 if self._stopping else self._waiting.seconds_to_fill()
 
     async def _wait_for_arrival(self, seconds: float) -> None:
         try:
@@ -194,26 +191,14 @@ class Batcher(Generic[Payload, Result]):
         except TimeoutError:
             return
 
-    async def _answer(self, lane: Lane, batch: list[_Entry[Payload, Result]]) -> Fault | None:
-        """Answer a batch's callers, be it with an error; what befell the lane, if anything."""
-        started = time.perf_counter()
-        payloads = [entry.payload for entry in batch]
-        try:
-            results = await lane.run(self._run, payloads, stuck_seconds=self._stuck_seconds)
-            answers = list(zip(batch, results, strict=True))
-        except LaneFault as error:
-            self._fail(batch, partial(WorkerDied, str(error)))
-            return error.fault
-        except Exception as error:  # noqa: BLE001 - whatever `run` raises belongs to this batch's callers
-            return self._failed(batch, error)
+    def _answered(self, answers: list[tuple[Entry[Payload, Result], Result]], started: float, ended: float) -> None:
+        """Hand a batch's results to those that still wait for them."""
         self._failures = 0
-        run_seconds = time.perf_counter() - started
         for entry, result in answers:
             if not entry.future.done():
-                entry.future.set_result(Answer(result, len(batch), started - entry.enqueued, run_seconds))
-        return None
+                entry.future.set_result(Answer(result, len(answers), started - entry.enqueued, ended - started))
 
-    def _failed(self, batch: list[_Entry[Payload, Result]], error: Exception) -> Fault | None:
+    def _failed(self, batch: Iterable[Entry[Payload, Result]], error: Exception) -> Fault | None:
         """Tell a batch's callers; a fault of the lane where `run` is spent, or fails time and again."""
         kind: Callable[[], ServiceError] = InferenceFailed
         if isinstance(error, Unavailable):
@@ -227,7 +212,7 @@ class Batcher(Generic[Payload, Result]):
 
     def _fail(
         self,
-        entries: Iterable[_Entry[Payload, Result]],
+        entries: Iterable[Entry[Payload, Result]],
         kind: Callable[[], ServiceError],
         cause: Exception | None = None,
     ) -> None:
@@ -246,5 +231,4 @@ class Batcher(Generic[Payload, Result]):
             self._arrived.notify_all()
 
     def _turn_away(self) -> None:
-        self._fail(self._queue, WorkerDied)
-        self._queue.clear()
+        self._fail(self._waiting.clear(), WorkerDied)

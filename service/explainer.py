@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.contract.card import Card, Explain
 from service.contract.probabilities import probabilities
 from service.cpus import give_way
@@ -23,6 +23,7 @@ from service.priorities import ROUTINE, Priority, Urgency, places_for
 from service.settings import Settings
 from service.tally import Tally
 from service.tracing import OFF, Tracing
+from service.waiting import Answer
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Lanes: threads that run one batch each, what may befall them, and when the next attempt to mend one is due."""
+"""Lanes: threads that run batch after batch, what may befall them, and when the next attempt to mend one is due."""
 
 import asyncio
 import time
@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import structlog
 
+from service.shifts import Shift, Watch
 from service.worker import Worker, WorkerLost
 
-T = TypeVar("T")
+AnyShift = TypeVar("AnyShift", bound=Shift)
 
 Fault = Literal["stuck", "died", "failed"]
 """A run that does not end, a thread that is gone, runs that fail: the last leaves the thread as it is."""
@@ -50,7 +51,7 @@ class Backoff:
 class Lane:
     """One thread before a model.
 
-    `fault` is None while it is at work, `busy` while it runs a batch, `pausing` while no attempt at mending it is due,
+    `fault` is None while it is at work, `busy` while it runs batches, `pausing` while no attempt at mending it is due,
     and `blocking` while what all lanes run on is not fit for it.
     """
 
@@ -62,17 +63,22 @@ class Lane:
         self._begin = begin
         self.worker = Worker(name, begin)
 
-    async def run(self, function: Callable[..., T], *args: object, stuck_seconds: float) -> T:
-        """The function's result, computed in the thread; raises what it raises, or `LaneFault`."""
-        running = self.worker.call(function, *args)
+    async def work(self, function: Callable[[AnyShift], None], shift: AnyShift, *, stuck_seconds: float) -> None:
+        """Return once `function(shift)` has in the thread; raises what it raises, or `LaneFault`.
+
+        None of its batches may take longer than `stuck_seconds`. However this ends, no batch begins after it.
+        """
+        working = self.worker.call(function, shift)
         self.busy = True
-        watchdog = asyncio.get_running_loop().call_later(stuck_seconds, _give_up, running, stuck_seconds)
+        stuck = LaneFault("stuck", f"a run did not end within {stuck_seconds:g} s")
+        watch = Watch(shift, stuck_seconds, partial(_fail, working, stuck))
         try:
-            return await running
+            await working
         except WorkerLost as error:
             raise LaneFault("died", f"its thread died ({error})") from error
         finally:
-            watchdog.cancel()
+            shift.call_off()
+            watch.end()
             self.busy = False
 
     def replace(self) -> Worker:
@@ -118,6 +124,11 @@ class Lanes:
     def at_work(self) -> bool:
         """Whether an entry would be computed now."""
         return self.open and any(lane.fault is None for lane in self._lanes)
+
+    @property
+    def busy(self) -> int:
+        """Lanes that run batches now."""
+        return sum(lane.busy for lane in self._lanes)
 
     @property
     def hopeless(self) -> bool:
@@ -209,6 +220,6 @@ class Lanes:
         return True
 
 
-def _give_up(running: asyncio.Future[Any], seconds: float) -> None:
-    if not running.done():
-        running.set_exception(LaneFault("stuck", f"a run did not end within {seconds:g} s"))
+def _fail(working: asyncio.Future[None], fault: LaneFault) -> None:
+    if not working.done():
+        working.set_exception(fault)

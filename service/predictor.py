@@ -8,24 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import Histogram
 
 from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice
-from service.contract.probabilities import Probabilities, probabilities, tumor_probability
+from service.contract.probabilities import Probabilities, tumor_probability
 from service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
-from service.images import decode, to_slice
-from service.memory import halved_at_need
+from service.inference import STAGES, Inference, Outcome, Picture
 from service.metrics import Metrics
 from service.priorities import PRIORITIES, ROUTINE, Priority, Urgency, places_for
-from service.session import Plan, Session
+from service.session import CPU, Plan, Session
 from service.settings import Settings
 from service.tally import Tally
 from service.tracing import OFF, Tracing
-
-STAGES = ("decoder_queue", "decode", "preprocess", "queue", "infer", "postprocess")
-"""What a prediction's time goes into, as `/metrics` names it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,10 @@ def prediction_of(probs: Probabilities, names: Sequence[str], batch_size: int, t
 
 
 class Predictor:
-    """Decodes in `decoders`, batches before `session`, and keeps no more pictures at once than it can answer.
+    """Batches before `session`, and keeps no more pictures at once than it can answer.
+
+    On the CPU a lane decodes the pictures of its batch itself, so that one thread a core does all and none waits for
+    another. A GPU's lane is fed by `decoders`, and so is every lane where the settings say how many of those there are.
 
     A `batcher` of one's own and a tally that others count in are for a session that runs in another process.
 
@@ -79,7 +77,7 @@ class Predictor:
         stat_decoders: Executor | None = None,
         renew: Callable[[], None] = lambda: None,
         tracing: Tracing = OFF,
-        batcher: Batcher[Slice, Probabilities] | None = None,
+        batcher: Batcher[Picture, Outcome] | None = None,
         admitted: Tally | None = None,
     ) -> None:
         plan = session.plan
@@ -92,8 +90,11 @@ class Predictor:
         self._labels = {"model": card.name, "version": str(card.version)}
         self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
-        self._batcher: Batcher[Slice, Probabilities] = batcher or Batcher(
-            tracing.traced(halved_at_need(self._run), f"infer {card.name}/{card.version}"),
+        self._stages = {each: metrics.stage_seconds.labels(**self._labels, stage=each) for each in STAGES}
+        self._inference = Inference(card, session, settings, self._stages, lambda: self._batcher.quiet)
+        self._lanes_decode = plan.provider == CPU and settings.decode_threads is None and batcher is None
+        self._batcher: Batcher[Picture, Outcome] = batcher or Batcher(
+            tracing.traced(self._inference, f"infer {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
@@ -105,7 +106,6 @@ class Predictor:
             **metrics.counters("predict", self._labels),
         )
         self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}
-        self._stages = {each: metrics.stage_seconds.labels(**self._labels, stage=each) for each in STAGES}
         metrics.queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.model_ready.labels(**self._labels, provider=session.provider).set_function(lambda: float(self.ready))
 
@@ -120,7 +120,7 @@ class Predictor:
         return self._session.plan
 
     @property
-    def batcher(self) -> Batcher[Slice, Probabilities]:
+    def batcher(self) -> Batcher[Picture, Outcome]:
         """What stands before the session."""
         return self._batcher
 
@@ -180,43 +180,35 @@ class Predictor:
             tasks = [group.create_task(predict(content)) for content in contents]
         return [task.result() for task in tasks]
 
-    def prepare(self, content: bytes) -> Slice:
-        """The network's input from a picture's bytes; raises the images' errors and `BlankImage`."""
-        with self._stage("decode").time():
-            picture = decode(content, self._settings.max_pixels, self._settings.min_side)
-        with self._stage("preprocess").time():
-            return to_slice(picture, self.card.input)
-
     async def _predict(self, content: bytes, urgency: Urgency) -> Prediction:
         started = time.perf_counter()
-        deadline = min(self._settings.deadline_ms / 1000, urgency.ends - started)
-        decoders = self._decoders[urgency.priority]
+        ends = min(started + self._settings.deadline_ms / 1000, urgency.ends)
+        picture = content if self._lanes_decode else await self._prepared(content, urgency.priority, ends)
+        apart = time.perf_counter() - started
+        carried = self._tracing.carry(picture)
+        answer = await self._batcher.submit(carried, ends - time.perf_counter(), urgency.priority)
+        outcome = answer.result
+        if isinstance(outcome.found, Exception):
+            raise outcome.found
+        decoding = outcome.decode_seconds if self._lanes_decode else apart
+        timing = Timing(decoding, answer.queue_seconds, outcome.run_seconds, time.perf_counter() - started)
+        return prediction_of(outcome.found, self.card.class_names, answer.batch_size, timing)
+
+    async def _prepared(self, content: bytes, priority: Priority, ends: float) -> Slice:
+        """The network's input, made in a decoder's thread."""
+        asked = time.perf_counter()
         try:
-            async with asyncio.timeout(deadline):
-                pixels = await asyncio.get_running_loop().run_in_executor(
-                    decoders, self._prepare_in_turn, content, started
+            async with asyncio.timeout(ends - asked):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._decoders[priority], self._prepare_in_turn, content, asked
                 )
         except TimeoutError:
-            raise DeadlineExceeded(f"not decoded within {max(0, deadline * 1000):.0f} ms") from None
-        decoded = time.perf_counter()
-        carried = self._tracing.carry(pixels)
-        answer = await self._batcher.submit(carried, deadline - (decoded - started), urgency.priority)
-        timing = Timing(decoded - started, answer.queue_seconds, answer.run_seconds, time.perf_counter() - started)
-        return prediction_of(answer.result, self.card.class_names, answer.batch_size, timing)
+            raise DeadlineExceeded(f"not decoded within {max(0, ends - asked) * 1000:.0f} ms") from None
 
     def _prepare_in_turn(self, content: bytes, asked: float) -> Slice:
-        """`prepare` in a decoder's thread, which came free some time after `asked`."""
-        self._stage("decoder_queue").observe(time.perf_counter() - asked)
-        return self.prepare(content)
-
-    def _run(self, slices: Sequence[Slice]) -> list[Probabilities]:
-        with self._stage("infer").time():
-            logits = self._session.run(slices)
-        with self._stage("postprocess").time():
-            return list(probabilities(logits, self.card.temperature))
-
-    def _stage(self, stage: str) -> Histogram:
-        return self._stages[stage]
+        """The network's input, in a decoder's thread, which came free some time after `asked`."""
+        self._stages["decoder_queue"].observe(time.perf_counter() - asked)
+        return self._inference.prepare(content)
 
     @contextmanager
     def _permit(self, priority: Priority) -> Iterator[None]:
@@ -234,6 +226,6 @@ class Predictor:
 
     def _observe(self, prediction: Prediction, priority: Priority) -> None:
         self._queue_seconds[priority].observe(prediction.timing.queue)
-        self._stage("queue").observe(prediction.timing.queue)
+        self._stages["queue"].observe(prediction.timing.queue)
         self._metrics.batch_size.labels(**self._labels).observe(prediction.batch_size)
         self._metrics.predictions.labels(**self._labels, label=prediction.label).inc()

@@ -213,10 +213,13 @@ def check_golden(path: Path, card: Card, session: Session) -> None:
     if not len(images):
         raise BrokenBundle("golden.npz holds no slices")
     size = session.plan.max_batch_size
-    answers = np.concatenate([session.run(list(images[i : i + size])) for i in range(0, len(images), size)])
-    expected, got = probabilities(logits, card.temperature), probabilities(answers, card.temperature)
-    if (difference := float(np.abs(expected - got).max())) > GOLDEN_TOLERANCE[card.precision]:
-        raise BrokenBundle(f"golden answers differ by {difference:.2g} in probability on {session.provider}")
+    batched = np.concatenate([session.run(list(images[i : i + size])) for i in range(0, len(images), size)])
+    alone = np.concatenate([session.run_alone([image]) for image in images])
+    expected = probabilities(logits, card.temperature)
+    for answers in (batched, alone):
+        difference = float(np.abs(expected - probabilities(answers, card.temperature)).max())
+        if difference > GOLDEN_TOLERANCE[card.precision]:
+            raise BrokenBundle(f"golden answers differ by {difference:.2g} in probability on {session.provider}")
 
 
 def _sha256(path: Path) -> str | None:

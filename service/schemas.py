@@ -23,7 +23,7 @@ class ModelRef(BaseModel):
 class TimingMs(BaseModel):
     """Where the time went, in milliseconds."""
 
-    decode: float = Field(description="Waiting for a decoder, decoding and preprocessing.")
+    decode: float = Field(description="Decoding and preprocessing, and waiting for a thread that does only that.")
     queue: float = Field(description="Waiting for a lane.")
     inference: float = Field(description="The batch's run.")
     total: float = Field(description="From the picture's last byte to the answer.")
@@ -158,6 +158,10 @@ class PlanView(BaseModel):
     threads_per_lane: int
     max_batch_size: int
     buckets: list[int]
+    cores: int
+    lone_threads: int | None = Field(
+        description="Threads for a picture that has the machine to itself, where that gains."
+    )
 
 
 ExplainState = Annotated[

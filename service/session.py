@@ -3,9 +3,11 @@
 import ctypes
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,13 @@ OUT_OF_MEMORY = re.compile("(?i)Failed to allocate memory|out of memory|smaller 
 """How ONNX Runtime, cuDNN and cuBLAS put it: there is no class of its own for that (microsoft/onnxruntime#16307)."""
 
 
+LONE_THREADS = (2, 4, 8)
+"""What a lone run may take; networks of a few milliseconds gain nothing from more."""
+LONE_GAIN = 0.9
+"""Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
+LONE_TRIALS = 7
+
+
 class OutOfMemory(RuntimeError):
     """A run needed more memory than there was, which may have left the session without any."""
 
@@ -38,13 +47,18 @@ class ProviderUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """How batches meet the machine: lanes × threads × batch size; `buckets` are the batch sizes that are run."""
+    """How batches meet the machine: lanes × threads × batch size; `buckets` are the batch sizes that are run.
+
+    A picture that has the machine to itself may get `lone_threads`, of at most `cores`; None: no more than a lane's.
+    """
 
     provider: str
     lanes: int
     threads_per_lane: int
     max_batch_size: int
     buckets: tuple[int, ...]
+    cores: int = 1
+    lone_threads: int | None = None
 
 
 def make_plan(
@@ -56,8 +70,9 @@ def make_plan(
     are small and of any size; a GPU takes one lane of large batches, padded to powers of two so that shapes stay few.
     """
     if provider == CPU:
-        size = max_batch_size or 4
-        return Plan(CPU, lanes or max(1, cpus // (threads or 1)), threads or 1, size, tuple(range(1, size + 1)))
+        size, threads = max_batch_size or 2, threads or 1
+        lanes = lanes or max(1, cpus // threads)
+        return Plan(CPU, lanes, threads, size, tuple(range(1, size + 1)), cores=min(cpus, lanes * threads))
     size = max_batch_size or 32
     powers = tuple(2**i for i in range(math.ceil(math.log2(size))))
     return Plan(provider, lanes or 1, threads or 1, size, (*powers, size))
@@ -78,31 +93,21 @@ class Session:
         self._logits = logits
         self._provider_options = provider_options or cuda_options()
         self._session: Any = None
+        self._lone_session: Any = None
         self.open()
 
     def open(self) -> None:
         """Open the graph, or open it anew; the old one's memory is free once no run holds it."""
         self.close()
-        plan = self.plan
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = plan.threads_per_lane
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the decoders
-        options.log_severity_level = 3
-        wanted = [CPU] if plan.provider == CPU else [(plan.provider, self._provider_options), CPU]
-        graph = self._path.read_bytes()
-        beside = weights_beside(self._path, graph)
-        sizes = [len(content) for content in beside.values()]
-        options.add_external_initializers_from_files_in_memory(list(beside), list(beside.values()), sizes)
-        self._session = ort.InferenceSession(graph, options, providers=wanted)
+        self._session = self._open_with(session_options(self.plan.threads_per_lane))
         self._input = self._session.get_inputs()[0]
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != plan.provider:
-            raise ProviderUnavailable(f"{plan.provider} was asked for, ONNX Runtime gave {self.provider}")
+        if self.provider != self.plan.provider:
+            raise ProviderUnavailable(f"{self.plan.provider} was asked for, ONNX Runtime gave {self.provider}")
 
     def close(self) -> None:
         """Let go of the graph; nothing can be run before it is opened again."""
-        self._session = None
+        self._session = self._lone_session = None
 
     @property
     def is_open(self) -> bool:
@@ -111,11 +116,15 @@ class Session:
 
     def run(self, slices: Sequence[Slice]) -> Logits:
         """Logits (N, classes), N at most the largest bucket; the batch is padded with black to the next bucket."""
-        (logits,) = self._compute([self._logits], {self._input.name: self._padded(slices)})
-        return np.asarray(logits[: len(slices)])
+        return self._run_on(self._session, slices)
+
+    def run_alone(self, slices: Sequence[Slice]) -> Logits:
+        """The same, soonest where nothing else runs: on as many threads as `warm_up` found to be quickest."""
+        session = self._lone_session
+        return self._run_on(session, slices) if session else self.run(slices)
 
     def warm_up(self, height: int, width: int, classes: int) -> None:
-        """Run every bucket once.
+        """Run every bucket once, then find how many threads answer a lone picture soonest.
 
         Raises `ValueError` unless the graph takes uint8 (N, height, width) and answers (N, classes).
         """
@@ -129,6 +138,33 @@ class Session:
             shape = self.run([np.zeros((height, width), np.uint8)] * bucket).shape
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
+        self._choose_lone_session([np.zeros((height, width), np.uint8)])
+
+    def _choose_lone_session(self, slices: Sequence[Slice]) -> None:
+        """Keep the session of more threads that answers soonest, where it gains enough."""
+        choices = [threads for threads in LONE_THREADS if self.plan.threads_per_lane < threads <= self.plan.cores]
+        if not choices:
+            return
+        sessions = [self._open_with(session_options(threads, spin=True)) for threads in choices]
+        lane, *lone = shortest([partial(self._run_on, each, slices) for each in (self._session, *sessions)])
+        quickest = lone.index(min(lone))
+        if lone[quickest] < LONE_GAIN * lane:
+            self._lone_session = sessions[quickest]
+            self.plan = replace(self.plan, lone_threads=choices[quickest])
+
+    def _open_with(self, options: ort.SessionOptions) -> Any:
+        provider = self.plan.provider
+        wanted = [CPU] if provider == CPU else [(provider, self._provider_options), CPU]
+        graph = self._path.read_bytes()
+        beside = weights_beside(self._path, graph)
+        sizes = [len(content) for content in beside.values()]
+        options.add_external_initializers_from_files_in_memory(list(beside), list(beside.values()), sizes)
+        return ort.InferenceSession(graph, options, providers=wanted)
+
+    def _run_on(self, session: Any, slices: Sequence[Slice]) -> Logits:
+        with memory_told():
+            (logits,) = session.run([self._logits], {self._input.name: self._padded(slices)})
+        return np.asarray(logits[: len(slices)])
 
     def _compute(self, names: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
         """The graph's outputs; raises `OutOfMemory`, or whatever else ONNX Runtime raises."""
@@ -143,6 +179,30 @@ class Session:
         batch = np.zeros((self._bucket(len(slices)), *slices[0].shape), np.uint8)
         np.stack(slices, out=batch[: len(slices)])
         return batch
+
+
+def session_options(threads: int, *, spin: bool = False) -> ort.SessionOptions:
+    """For runs of so many threads; spinning answers a lone run sooner, and starves whoever else wants the cores."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between runs nobody spins
+    options.log_severity_level = 3
+    return options
+
+
+def shortest(runs: Sequence[Callable[[], object]]) -> list[float]:
+    """Each one's shortest time of some, in seconds, as they take turns: a busy neighbour only ever adds to a time."""
+    turns = [[seconds_of(run) for run in runs] for _ in range(LONE_TRIALS)]
+    return [min(times) for times in zip(*turns, strict=True)]
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 @contextmanager

@@ -32,10 +32,10 @@ class Settings(BaseSettings):
     )
     threads_per_lane: PositiveInt | None = Field(
         None,
-        description="Threads of one run. None: 1, which gives the best throughput; more answer a lone caller sooner.",
+        description="Threads of one run. None: 1, which gives the best throughput; a lone picture gets more by itself.",
     )
     max_batch_size: PositiveInt | None = Field(
-        None, description="Slices in one run. None: 4 on the CPU, 32 on a GPU. Large delays everyone in the batch."
+        None, description="Slices in one run. None: 2 on the CPU, 32 on a GPU. Large delays everyone in the batch."
     )
     cudnn_search: Literal["heuristic", "exhaustive"] = Field(
         "heuristic", description="How CUDA's convolutions are chosen. `exhaustive` starts slower and may run faster."
@@ -108,7 +108,10 @@ class Settings(BaseSettings):
         25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 33 bytes."
     )
     min_side: PositiveInt = Field(32, description="Shortest side in pixels on which an answer may rest.")
-    decode_threads: PositiveInt | None = Field(None, description="Pictures decoded at once. None: one a core.")
+    decode_threads: PositiveInt | None = Field(
+        None,
+        description="Threads that only decode. None: a lane on the CPU decodes its own pictures, a GPU has one a core.",
+    )
 
     keys: Path | None = Field(
         None, description="File of access keys, made by `python -m service keys add`. None: no key is asked for."

@@ -17,9 +17,9 @@ from service.processes.remote import (
     RemoteExplainSession,
     RemoteSession,
     read_gradients,
-    read_probabilities,
+    read_outcome,
+    split_picture,
     split_question,
-    split_slice,
 )
 from service.processes.wire import BundleNote, Kind
 from service.repository import Bundle, Repository
@@ -138,7 +138,7 @@ class RemoteCatalogue(Catalogue):
             self._settings,
             self._metrics,
             stat_decoders=self._decoders["stat"],
-            batcher=RemoteBatcher(link, lane, split_slice, read_probabilities),
+            batcher=RemoteBatcher(link, lane, split_picture, read_outcome),
             admitted=self._board.tally(FIRST_LANE + link.lanes[lane].row),
         )
 

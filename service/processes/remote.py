@@ -8,16 +8,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.contract.preprocess import Slice
-from service.contract.probabilities import Probabilities
 from service.errors import DeadlineExceeded
 from service.explain_session import ExplainSession, Gradients, Question
+from service.inference import Outcome, Picture
 from service.priorities import Priority
 from service.processes.link import Link
 from service.processes.memory import Bytes
 from service.processes.post import Message
 from service.session import Plan, Session
+from service.waiting import Answer
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -99,14 +100,23 @@ def told_answer(answer: Answer[Any]) -> Message:
     return {"batch_size": answer.batch_size, "queue_seconds": answer.queue_seconds, "run_seconds": answer.run_seconds}
 
 
-def split_slice(pixels: Slice) -> tuple[Slice, Message]:
-    """A slice to predict: nothing but its picture."""
-    return pixels, {}
+def split_picture(picture: Picture) -> tuple[Slice, Message]:
+    """A picture to predict, which a front has decoded: nothing but its slice."""
+    if isinstance(picture, bytes):
+        raise TypeError("the engine decodes no pictures")
+    return picture, {}
 
 
-def read_probabilities(told: Message, _: Bytes) -> Probabilities:
-    """Probabilities travel as words; JSON keeps every digit of a double."""
-    return np.array(told["probabilities"], np.float64)
+def told_outcome(outcome: Outcome) -> Message:
+    """An outcome travels as words; JSON keeps every digit of a double. Raises what the picture met instead."""
+    if isinstance(outcome.found, Exception):
+        raise outcome.found
+    return {"probabilities": outcome.found.tolist(), "infer_seconds": outcome.run_seconds}
+
+
+def read_outcome(told: Message, _: Bytes) -> Outcome:
+    """The outcome that was told."""
+    return Outcome(np.array(told["probabilities"], np.float64), 0.0, told["infer_seconds"])
 
 
 def split_question(question: Question) -> tuple[Slice, Message]:

@@ -18,7 +18,7 @@ from service.processes.lines import Lines
 from service.processes.memory import Slots, map_memory, new_memory, size_of, slots_of
 from service.processes.offer import Offer
 from service.processes.post import Message, Post
-from service.processes.remote import told_answer, write_gradients
+from service.processes.remote import told_answer, told_outcome, write_gradients
 from service.processes.wire import fault_of
 
 GREETING_SECONDS = 10
@@ -124,7 +124,7 @@ class Serving:
 async def predict(predictor: Predictor, slots: Slots, message: Message) -> Message:
     """The answer to the picture in a slot."""
     answer = await predictor.batcher.submit(slots.pixels(message["slot"]), time_left(message), message["priority"])
-    return {**told_answer(answer), "probabilities": answer.result.tolist()}
+    return {**told_answer(answer), **told_outcome(answer.result)}
 
 
 async def explain(explainer: Explainer, slots: Slots, message: Message) -> Message:

@@ -1,5 +1,6 @@
 import asyncio
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -7,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded, WorkerDied
+from service.waiting import Answer
 from tests.fakes import Doubler, FailsOn, Gate, Slow
 from tests.loop import run
 
@@ -265,7 +267,8 @@ def test_a_deadline_that_passes_while_the_loop_is_busy_is_kept_all_the_same() ->
             await entered(gate)
             late = asyncio.create_task(batcher.submit(1, 0.05))
             await asyncio.sleep(0)
-            gate.open()
+            opening = threading.Timer(0.07, gate.open)
+            opening.start()
             end = time.perf_counter() + 0.1
             while time.perf_counter() < end:  # the loop cannot look at the clock meanwhile
                 pass

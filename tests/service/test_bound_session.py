@@ -36,7 +36,7 @@ def test_an_answer_is_not_overwritten_by_the_next_run(model: Path) -> None:
 
 
 def test_threads_that_share_the_buffers_get_their_own_answers(model: Path) -> None:
-    session, plain = BoundSession(model, PADDED), Session(model, make_plan(CPU, 1))
+    session, plain = BoundSession(model, PADDED), Session(model, make_plan(CPU, 1, max_batch_size=4))
     batches = [slices(1 + seed % 4, seed) for seed in range(80)]
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(session.run, batches))

@@ -14,7 +14,7 @@ from tests.bundles import SIZE, write_hungry_model, write_model
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     write_hungry_model(tmp_path / "model.onnx")
-    return Session(tmp_path / "model.onnx", make_plan(CPU, 1))
+    return Session(tmp_path / "model.onnx", make_plan(CPU, 1, max_batch_size=4))
 
 
 def slices(*greed: int) -> list[npt.NDArray[np.uint8]]:
@@ -42,7 +42,7 @@ def test_a_run_without_memory_is_told_from_other_failures(session: Session) -> N
 
 def test_a_batch_too_large_for_the_memory_is_answered_in_halves(session: Session, tmp_path: Path) -> None:
     write_model(tmp_path / "plain.onnx")
-    plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1))
+    plain = Session(tmp_path / "plain.onnx", make_plan(CPU, 1, max_batch_size=4))
     for greed in ((1, 1), (1, 0, 1), (0, 1, 1, 0)):
         batch = slices(*greed)
         answers = np.array(halved_at_need(rows_of(session))(batch))

@@ -13,6 +13,7 @@ from service.contract.card import read_card
 from service.contract.preprocess import Slice, preprocess
 from service.contract.probabilities import probabilities
 from service.errors import BlankImage, DeadlineExceeded, ImageTooLarge, NotAnImage, Overloaded, ServiceError
+from service.inference import Inference
 from service.metrics import Metrics
 from service.predictor import Predictor
 from service.priorities import Urgency
@@ -74,20 +75,40 @@ def test_one_bad_picture_harms_no_other(models: Path) -> None:
 
 
 def test_a_fault_of_ours_in_one_picture_harms_no_other(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare = Predictor.prepare
+    prepare = Inference.prepare
 
-    def fail_on_the_second(self: Predictor, content: bytes) -> Slice:
+    def fail_on_the_second(self: Inference, content: bytes) -> Slice:
         if content == png(2):
             raise KeyError("a fault of ours")
         return prepare(self, content)
 
     async def work() -> None:
         async with serving(models) as predictor:
-            monkeypatch.setattr(Predictor, "prepare", fail_on_the_second)
+            monkeypatch.setattr(Inference, "prepare", fail_on_the_second)
             first, second, third = await predictor.predict_each([png(1), png(2), png(3)])
         assert type(second) is ServiceError
         assert not isinstance(first, ServiceError)
         assert not isinstance(third, ServiceError)
+
+    run(work)
+
+
+@pytest.mark.parametrize("decode_threads", [None, 1])
+def test_who_decodes_changes_no_answer(models: Path, decode_threads: int | None) -> None:
+    async def work() -> None:
+        async with serving(models, decode_threads=decode_threads) as predictor:
+            outcomes = await predictor.predict_each([png(1), b"no picture", png(2), b"", png(3)])
+            alone = [await predictor.predict(png(seed)) for seed in (1, 2, 3)]
+            counted = predictor._metrics.render().decode()
+        waited = 0 if decode_threads is None else 8
+        assert f'stage_seconds_count{{model="{NAME}",stage="decoder_queue",version="1"}} {waited:.1f}\n' in counted
+        assert [type(each).__name__ for each in outcomes] == [
+            "Prediction", "NotAnImage", "Prediction", "EmptyImage", "Prediction",
+        ]  # fmt: skip
+        for answer, expected in zip(outcomes[::2], alone, strict=True):
+            assert not isinstance(answer, ServiceError)
+            assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+            assert answer.timing.decode > 0
 
     run(work)
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from service.session import CPU, CUDA, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
+from service.session import CPU, CUDA, Plan, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
 from tests.bundles import CLASSES, SIZE, write_model
 
 
@@ -22,7 +22,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_cpu_plan_is_a_lane_a_core_with_batches_of_any_size() -> None:
     plan = make_plan(CPU, 6)
-    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2, 3, 4))
+    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2))
 
 
 def test_a_gpu_plan_is_one_lane_with_batches_padded_to_powers_of_two() -> None:
@@ -48,7 +48,7 @@ def test_padding_changes_no_answer(model: Path) -> None:
 
 
 def test_threads_that_share_a_session_get_their_own_answers(model: Path) -> None:
-    session = Session(model, make_plan(CPU, 2))
+    session = Session(model, make_plan(CPU, 2, max_batch_size=4))
     batches = [slices(3, seed) for seed in range(60)]
     alone = [session.run(batch) for batch in batches]
     with ThreadPoolExecutor(6) as pool:
@@ -64,7 +64,7 @@ def test_what_becomes_of_its_files_does_not_concern_an_open_session(tmp_path: Pa
     write_model(tmp_path / "inline.onnx")
     inline = onnx.load(tmp_path / "inline.onnx")
     onnx.save(inline, tmp_path / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    session = Session(tmp_path / "model.onnx", make_plan(CPU, 1))
+    session = Session(tmp_path / "model.onnx", make_plan(CPU, 1, max_batch_size=4))
     before = session.run(slices(3))
     weights = tmp_path / "weights.bin"
     with weights.open("r+b") as file:
@@ -76,7 +76,7 @@ def test_what_becomes_of_its_files_does_not_concern_an_open_session(tmp_path: Pa
 
 
 def test_opened_anew_it_answers_as_before_and_closed_it_says_so(model: Path) -> None:
-    session = Session(model, make_plan(CPU, 1))
+    session = Session(model, make_plan(CPU, 1, max_batch_size=4))
     before = session.run(slices(3))
     session.close()
     assert not session.is_open
@@ -87,6 +87,46 @@ def test_opened_anew_it_answers_as_before_and_closed_it_says_so(model: Path) -> 
 
 def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
     Session(model, make_plan(CPU, 1)).warm_up(SIZE, SIZE, len(CLASSES))
+
+
+def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opened_anew(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)  # more threads are then always worth it
+    session = Session(model, make_plan(CPU, 4))
+    assert np.array_equal(session.run_alone(slices(1)), session.run(slices(1)))
+    for _ in range(2):
+        session.warm_up(SIZE, SIZE, len(CLASSES))
+        assert session.plan.lone_threads in {2, 4}
+        for seed in range(10):
+            assert np.allclose(session.run_alone(slices(1, seed)), session.run(slices(1, seed)), atol=1e-5)
+        session.open()
+
+
+def test_a_closed_session_runs_nothing_alone_either(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)
+    session = Session(model, make_plan(CPU, 2))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    session.close()
+    with pytest.raises(AttributeError):
+        session.run_alone(slices(1))
+
+
+def test_without_a_gain_a_lone_run_stays_on_its_lane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 0.0)
+    session = Session(model, make_plan(CPU, 4))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
+
+
+@pytest.mark.parametrize("plan", [make_plan(CPU, 1), make_plan(CPU, 4, lanes=1), make_plan(CPU, 4, threads=4)])
+def test_lanes_that_were_given_fewer_cores_bound_a_lone_run_too(
+    model: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)
+    session = Session(model, plan)
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
 
 
 @pytest.mark.parametrize(("height", "classes", "says"), [(SIZE + 1, 4, "takes"), (SIZE, 5, "answers")])

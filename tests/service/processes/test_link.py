@@ -11,24 +11,25 @@ import numpy as np
 import pytest
 
 from service.app import session_opener
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.catalogue import Catalogue
 from service.contract.preprocess import Slice
-from service.contract.probabilities import Probabilities
 from service.errors import DeadlineExceeded, NotReady, Overloaded, ServiceError, UnknownModel, WorkerDied
+from service.inference import Outcome, Picture
 from service.memory import halved_at_need
 from service.metrics import Metrics
 from service.processes.link import Link
 from service.processes.offer import offer_of
-from service.processes.remote import RemoteBatcher, read_probabilities, split_slice
+from service.processes.remote import RemoteBatcher, read_outcome, split_picture
 from service.processes.serving import Serving
 from service.repository import Repository
 from service.session import OutOfMemory
 from service.settings import Settings
+from service.waiting import Answer
 from tests.bundles import NAME, SIZE
 from tests.loop import run
 
-Remote = RemoteBatcher[Slice, Probabilities]
+Remote = RemoteBatcher[Picture, Outcome]
 
 
 class Means:
@@ -39,11 +40,12 @@ class Means:
         self.entered = threading.Semaphore(0)
         self.seen: list[float] = []
 
-    def __call__(self, slices: Sequence[Slice]) -> list[Probabilities]:
+    def __call__(self, pictures: Sequence[Picture]) -> list[Outcome]:
         self.entered.release()
         assert self.opened.wait(15)
-        self.seen += [float(each.mean()) for each in slices]
-        return [np.array([each.mean()]) for each in slices]
+        means = [np.asarray(each).mean(keepdims=True).ravel() for each in pictures]
+        self.seen += [float(mean[0]) for mean in means]
+        return [Outcome(mean, 0.0, 0.0) for mean in means]
 
 
 @asynccontextmanager
@@ -86,7 +88,7 @@ async def put_before(
 
 
 def remote(link: Link) -> Remote:
-    return RemoteBatcher(link, 0, split_slice, read_probabilities)
+    return RemoteBatcher(link, 0, split_picture, read_outcome)
 
 
 def picture(level: int) -> Slice:
@@ -118,7 +120,7 @@ def test_hundreds_of_pictures_get_their_own_answers_while_others_leave(models: P
             await until(lambda: len(link._free[0]) == link.lanes[0].shape.slots)
         for level, outcome in zip(levels, outcomes, strict=True):
             if isinstance(outcome, Answer):
-                assert outcome.result[0] == picture(level).mean()
+                assert outcome.result.found == picture(level).mean()
             else:
                 assert level in leaving
                 assert isinstance(outcome, asyncio.CancelledError)
@@ -141,7 +143,7 @@ def test_a_caller_that_leaves_is_not_computed_and_its_slot_waits_for_the_engine(
             with pytest.raises(asyncio.CancelledError):
                 await first
             means.opened.set()
-            assert (await batcher.submit(picture(3), 15)).result[0] == picture(3).mean()
+            assert (await batcher.submit(picture(3), 15)).result.found == picture(3).mean()
             assert picture(2).mean() not in means.seen
             await until(lambda: len(link._free[0]) == slots)
 
@@ -318,7 +320,7 @@ def test_a_run_that_hangs_or_lacks_memory_is_told_to_fronts_as_what_it_is(models
     run(work)
 
 
-def hungry(_: Sequence[Slice]) -> list[Probabilities]:
+def hungry(_: Sequence[Picture]) -> list[Outcome]:
     raise OutOfMemory
 
 
@@ -338,7 +340,7 @@ def test_what_a_front_began_with_answers_it_until_the_end(models: Path) -> None:
             assert newer.lanes[0].row == lane.row
             link.resign()
             await until(lambda: serving.resigned)
-            assert (await remote(link).submit(picture(3), 15)).result[0] == picture(3).mean()
+            assert (await remote(link).submit(picture(3), 15)).result.found == picture(3).mean()
             assert predictor.ready
             link.retire()
             await until(lambda: not link.open)

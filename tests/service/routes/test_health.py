@@ -24,7 +24,7 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert 'neurotriage_requests_total{route="unmatched",status="404"} 1.0' in text
     assert 'neurotriage_failures_total{model="tiny",problem="not-an-image",version="1"} 1.0' in text
     assert 'neurotriage_model_ready{model="tiny",provider="CPUExecutionProvider",version="1"} 1.0' in text
-    counts = {"decoder_queue": 2, "decode": 2, "preprocess": 1, "queue": 1, "infer": 1, "postprocess": 1}
+    counts = {"decoder_queue": 0, "decode": 2, "preprocess": 1, "queue": 1, "infer": 1, "postprocess": 1}
     for stage, count in counts.items():
         assert f'neurotriage_stage_seconds_count{{model="tiny",stage="{stage}",version="1"}} {count}.0' in text
     assert "patients-name" not in text

@@ -12,7 +12,7 @@ def test_models_are_listed_with_their_versions_provider_and_plan(client: TestCli
     assert body["default"] == "tiny"
     (version,) = body["models"][0]["versions"]
     assert (version["version"], version["state"], version["provider"]) == (1, "ready", "CPUExecutionProvider")
-    assert version["plan"]["max_batch_size"] == 4
+    assert version["plan"]["max_batch_size"] == 2
     assert version["plan"]["threads_per_lane"] == 1
 
 
