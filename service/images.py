@@ -77,7 +77,7 @@ def upright(picture: Image.Image) -> Image.Image:
         turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises nearly every kind of exception
         turn = None
-    return picture.copy() if turn is None else picture.transpose(turn)
+    return picture if turn is None else picture.transpose(turn)
 
 
 def read_slice(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) -> tuple[Image.Image, Slice]:

@@ -34,7 +34,7 @@ LONE_THREADS = (2, 4, 8)
 """What a lone run may take; networks of a few milliseconds gain nothing from more."""
 LONE_GAIN = 0.9
 """Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
-LONE_TRIALS = 7
+LONE_TRIALS = 15
 
 
 class OutOfMemory(RuntimeError):
@@ -66,12 +66,13 @@ def make_plan(
 ) -> Plan:
     """The best known plan for `provider`, where the arguments do not say otherwise.
 
-    On the CPU a lane a core with one thread each gives the best throughput and batching gives little, so batches
-    are small and of any size; a GPU takes one lane of large batches, padded to powers of two so that shapes stay few.
+    On the CPU one thread a run gives the best throughput and batching gives little, so batches are small and of any
+    size; a lane more than cores works while another waits for Python's lock (GIL). A GPU takes one lane of large
+    batches, padded to powers of two so that shapes stay few.
     """
     if provider == CPU:
         size, threads = max_batch_size or 2, threads or 1
-        lanes = lanes or max(1, cpus // threads)
+        lanes = lanes or max(1, cpus // threads) + 1
         return Plan(CPU, lanes, threads, size, tuple(range(1, size + 1)), cores=min(cpus, lanes * threads))
     size = max_batch_size or 32
     powers = tuple(2**i for i in range(math.ceil(math.log2(size))))

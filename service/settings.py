@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         "auto", description="Execution provider. `auto` falls back to the CPU and says so; `cuda` refuses to start."
     )
     lanes: PositiveInt | None = Field(
-        None, description="Batches computed at once. None: a lane a core on the CPU, one on a GPU."
+        None, description="Batches computed at once. None: one more than cores on the CPU, one on a GPU."
     )
     threads_per_lane: PositiveInt | None = Field(
         None,

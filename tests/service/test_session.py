@@ -20,9 +20,9 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model.onnx"
 
 
-def test_the_cpu_plan_is_a_lane_a_core_with_batches_of_any_size() -> None:
+def test_the_cpu_plan_is_a_lane_more_than_cores_with_batches_of_any_size() -> None:
     plan = make_plan(CPU, 6)
-    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (6, 1, (1, 2))
+    assert (plan.lanes, plan.threads_per_lane, plan.buckets) == (7, 1, (1, 2))
 
 
 def test_a_gpu_plan_is_one_lane_with_batches_padded_to_powers_of_two() -> None:
@@ -35,8 +35,8 @@ def test_a_gpu_plan_is_one_lane_with_batches_padded_to_powers_of_two() -> None:
 def test_settings_override_the_plan() -> None:
     plan = make_plan(CPU, 8, lanes=2, threads=4, max_batch_size=16)
     assert (plan.lanes, plan.threads_per_lane, plan.max_batch_size) == (2, 4, 16)
-    assert make_plan(CPU, 8, threads=4).lanes == 2
-    assert make_plan(CPU, 2, threads=4).lanes == 1
+    assert make_plan(CPU, 8, threads=4).lanes == 3
+    assert make_plan(CPU, 2, threads=4).lanes == 2
 
 
 def test_padding_changes_no_answer(model: Path) -> None:
