@@ -3,10 +3,12 @@
     python -m benchmarks.limit plan BUNDLE FOLDER        slices a second of every plan, in turns
     python -m benchmarks.limit run BUNDLE FOLDER LANES THREADS BATCH SECONDS
     python -m benchmarks.limit lone BUNDLE FOLDER THREADS SPIN SECONDS        seconds of one call after another
+    python -m benchmarks.limit tails        what even a perfect server of so many cores cannot avoid
 
 Each prints one line of JSON. FOLDER holds the pictures as files.
 """
 
+import heapq
 import json
 import statistics
 import subprocess
@@ -29,6 +31,7 @@ from service.images import read_slice
 MAX_PIXELS, MIN_SIDE = 25_000_000, 32
 TURNS = 5
 TURN_SECONDS = 1.5
+ARRIVALS, LOADS, CORES = 400_000, (0.5, 0.8), (1, 2, 4, 16)
 
 
 class Line:
@@ -87,7 +90,7 @@ def plans(bundle: Path, folder: Path) -> dict[str, object]:
     cores = usable_cpus()
     shapes = [
         (lanes, threads, batch)
-        for lanes, threads in sorted({(cores, 1), (1, cores), (cores, cores)})
+        for lanes, threads in sorted({(cores, 1), (cores + 1, 1), (1, cores), (cores, cores)})
         for batch in (1, 2, 4)
     ]
     lines = {shape: Line(bundle, folder, threads=shape[1], batch=shape[2]) for shape in shapes}
@@ -112,8 +115,26 @@ def plans(bundle: Path, folder: Path) -> dict[str, object]:
     }
 
 
-def main(question: str, bundle: Path, folder: Path, *rest: str) -> dict[str, object]:
+def tail(cores: int, load: float) -> float:
+    """99th percentile of the time until an answer, in runs, where arrivals are Poisson's and a run takes a core.
+
+    A queue of fixed service time, first come first served (M/D/c in Kendall's notation), simulated.
+    """
+    arrivals = np.cumsum(np.random.default_rng(1).exponential(1 / (load * cores), ARRIVALS))
+    free = [0.0] * cores
+    seconds = np.empty(ARRIVALS)
+    for place, arrival in enumerate(arrivals.tolist()):
+        end = max(arrival, free[0]) + 1
+        heapq.heapreplace(free, end)
+        seconds[place] = end - arrival
+    return float(np.percentile(seconds, 99))
+
+
+def main(question: str, *words: str) -> dict[str, object]:
     """Answer the command line."""
+    if question == "tails":
+        return {f"{cores} cores": {f"{load:.0%}": round(tail(cores, load), 2) for load in LOADS} for cores in CORES}
+    bundle, folder, *rest = Path(words[0]), Path(words[1]), *words[2:]
     if question == "plan":
         return plans(bundle, folder)
     if question == "run":
@@ -134,4 +155,4 @@ def ask(question: str, *words: object) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])))
+    print(json.dumps(main(*sys.argv[1:])))
