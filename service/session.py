@@ -34,7 +34,10 @@ LONE_THREADS = (2, 4, 8)
 """What a lone run may take; networks of a few milliseconds gain nothing from more."""
 LONE_GAIN = 0.9
 """Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
-LONE_TRIALS = 15
+LONE_TRIALS, LONE_WINDOWS, LONE_PAUSE_SECONDS = 15, 3, 0.4
+"""Runs that are timed, and how often again after a pause where no gain shows: the other cores may just be busy."""
+LONE_WORTH_SECONDS = 0.001
+"""A lane's time below which there is nothing to gain."""
 
 
 class OutOfMemory(RuntimeError):
@@ -147,11 +150,17 @@ class Session:
         if not choices:
             return
         sessions = [self._open_with(session_options(threads, spin=True)) for threads in choices]
-        lane, *lone = shortest([partial(self._run_on, each, slices) for each in (self._session, *sessions)])
-        quickest = lone.index(min(lone))
-        if lone[quickest] < LONE_GAIN * lane:
-            self._lone_session = sessions[quickest]
-            self.plan = replace(self.plan, lone_threads=choices[quickest])
+        runs = [partial(self._run_on, each, slices) for each in (self._session, *sessions)]
+        for window in range(LONE_WINDOWS):
+            time.sleep(LONE_PAUSE_SECONDS if window else 0.0)
+            lane, *lone = shortest(runs)
+            quickest = lone.index(min(lone))
+            if lane < LONE_WORTH_SECONDS:
+                return
+            if lone[quickest] < LONE_GAIN * lane:
+                self._lone_session = sessions[quickest]
+                self.plan = replace(self.plan, lone_threads=choices[quickest])
+                return
 
     def _open_with(self, options: ort.SessionOptions) -> Any:
         provider = self.plan.provider

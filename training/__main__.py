@@ -23,7 +23,7 @@ from training.judge.command import judge_explanations
 from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
 from training.malloc import keep_freed_memory
 from training.results import results
-from training.variants.command import judge_variant, quantize
+from training.variants.command import judge_variant, quantize, resize
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -120,7 +120,7 @@ def whole_line(
 
 
 for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations,
-                misclassified, shortcut, collect, results, quantize, judge_variant):  # fmt: skip
+                misclassified, shortcut, collect, results, quantize, resize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

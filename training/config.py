@@ -148,6 +148,7 @@ class Recipe(_Strict):
     class_names: tuple[str, ...]
     size: PositiveInt
     stages: tuple[Stage, ...]
+    trained_at: PositiveInt | None = Field(None, description="The size of the training, where `resize` chose another.")
     draw: Literal["weighted", "once"] = Field(
         "weighted", description="data.epoch_slices by data.shares, or each training slice once an epoch."
     )
@@ -170,8 +171,8 @@ class Recipe(_Strict):
         unknown = set(self.data.shares) - {*self.class_names, UNKNOWN_TUMOR}
         if unknown or not set(self.class_names) <= set(self.data.shares):
             raise ValueError("data.shares must name every class, and no label but those and 'tumor'")
-        if not self.stages or self.stages[-1].size != self.size:
-            raise ValueError("the last stage must train at the recipe's size")
+        if not self.stages or self.stages[-1].size != (self.trained_at or self.size):
+            raise ValueError("the last stage must train at the recipe's size, or at trained_at")
         return self
 
     @model_validator(mode="after")

@@ -89,10 +89,34 @@ def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
     Session(model, make_plan(CPU, 1)).warm_up(SIZE, SIZE, len(CLASSES))
 
 
+def always_worth_it(monkeypatch: pytest.MonkeyPatch, gain: float = 1000.0) -> None:
+    """Let more threads count as a gain whatever they take, or never with 0."""
+    monkeypatch.setattr("service.session.LONE_GAIN", gain)
+    monkeypatch.setattr("service.session.LONE_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("service.session.LONE_PAUSE_SECONDS", 0.0)
+
+
+def test_a_gain_that_shows_only_later_is_found(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    always_worth_it(monkeypatch, gain=0.9)
+    windows = iter([[1.0, 2.0], [1.0, 0.95], [1.0, 0.7]])
+    monkeypatch.setattr("service.session.shortest", lambda _: next(windows))
+    session = Session(model, make_plan(CPU, 2))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads == 2
+
+
+def test_runs_that_take_no_time_get_no_second_session(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    always_worth_it(monkeypatch)
+    monkeypatch.setattr("service.session.LONE_WORTH_SECONDS", 1000.0)
+    session = Session(model, make_plan(CPU, 2))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
+
+
 def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opened_anew(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)  # more threads are then always worth it
+    always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 4))
     assert np.array_equal(session.run_alone(slices(1)), session.run(slices(1)))
     for _ in range(2):
@@ -104,7 +128,7 @@ def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opene
 
 
 def test_a_closed_session_runs_nothing_alone_either(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)
+    always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 2))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     session.close()
@@ -113,7 +137,7 @@ def test_a_closed_session_runs_nothing_alone_either(model: Path, monkeypatch: py
 
 
 def test_without_a_gain_a_lone_run_stays_on_its_lane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.session.LONE_GAIN", 0.0)
+    always_worth_it(monkeypatch, gain=0.0)
     session = Session(model, make_plan(CPU, 4))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads is None
@@ -123,7 +147,7 @@ def test_without_a_gain_a_lone_run_stays_on_its_lane(model: Path, monkeypatch: p
 def test_lanes_that_were_given_fewer_cores_bound_a_lone_run_too(
     model: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.session.LONE_GAIN", 1000.0)
+    always_worth_it(monkeypatch)
     session = Session(model, plan)
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads is None

@@ -1,4 +1,4 @@
-"""The commands of variants: quantise a run, and hold a variant against the version that it comes from."""
+"""The commands of variants: quantise or resize a run, and hold a variant against the version that it comes from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,8 @@ import typer
 from training.intervals import RESAMPLES
 from training.line import say
 from training.variants import judge
-from training.variants import quantize as step
+from training.variants import quantize as integers
+from training.variants import resize as step
 from training.variants.guard import QUANTIZATION
 from training.variants.report import VARIANT
 
@@ -22,11 +23,21 @@ def quantize(
     to: Annotated[Path, typer.Option(help="Folder of the variant's own run.")],
 ) -> None:
     """Turn a run's convolutions into 8-bit integers: a run of its own, calibrated, to be evaluated and registered."""
-    found = step.quantize(data, run, to)
+    found = integers.quantize(data, run, to)
     say(f"quantize → {to / QUANTIZATION}: {found.chosen}, ranges from {found.slices} training slices")
     for name, tried in found.tried.items():
         say(f"  {name:10} validation macro-F1 {tried.macro_f1:.4f}  NLL {tried.nll:.4f}  ECE {tried.ece:.4f}  "
             f"as the float graph {tried.agreement:.4f}, divergence {tried.divergence:.5f}")  # fmt: skip
+
+
+def resize(
+    run: Annotated[Path, typer.Option(help="A trained run.")],
+    to: Annotated[Path, typer.Option(help="Folder of the variant's own run.")],
+    size: Annotated[int, typer.Option(min=32, help="Side of the network's input in pixels.")],
+) -> None:
+    """Take a run's weights to another input size: a run of its own, to be calibrated, exported and evaluated."""
+    resized = step.resize(run, to, size)
+    say(f"resize → {to}: {resized.name}, trained at {resized.trained_at} px, answers at {resized.size} px")
 
 
 def judge_variant(

@@ -14,11 +14,12 @@ from training.variants.report import VARIANT, VariantReport, read_variant
 def matching_variant(recipe: Recipe, run: Path) -> VariantReport | None:
     """The comparison of the run's graph of now; None for a run that is no variant.
 
-    Integers and cut channels need one (`OrderError`). Raises `RegisterError` where it is of another graph or
-    temperature, or where a bar is not met.
+    Integers, cut channels and another size need one (`OrderError`). Raises `RegisterError` where it is of another graph
+    or temperature, or where a bar is not met.
     """
     graph = made_by("export", run / MODEL_FILE)
-    needed = precision_of(graph) != "fp32" or recipe.channels is not None
+    changed = recipe.channels is not None or recipe.trained_at is not None
+    needed = changed or precision_of(graph) != "fp32"
     if not needed and not (run / VARIANT).exists():
         return None
     found = read_variant(made_by("judge-variant", run / VARIANT))
