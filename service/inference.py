@@ -9,6 +9,7 @@ from prometheus_client import Histogram
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities
+from service.errors import ServiceError
 from service.images import decode, to_slice
 from service.memory import halved_at_need
 from service.session import Session
@@ -76,6 +77,8 @@ class Inference:
         started = perf_counter()
         try:
             return self.prepare(picture), perf_counter() - started
+        except ServiceError as error:
+            return without_traceback(error), perf_counter() - started
         except Exception as error:  # noqa: BLE001 - whatever one picture raises belongs to its own caller
             return error, perf_counter() - started
 
@@ -85,3 +88,12 @@ class Inference:
             logits = run(slices)
         with self._stages["postprocess"].time():
             return list(probabilities(logits, self._card.temperature))
+
+
+def without_traceback(error: Exception) -> Exception:
+    """The error, and what it came of, without the frames they passed: those hold the pictures, and the error itself."""
+    each: BaseException | None = error
+    while each:
+        each.__traceback__ = None
+        each = each.__context__
+    return error

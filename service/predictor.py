@@ -189,7 +189,10 @@ class Predictor:
         answer = await self._batcher.submit(carried, ends - time.perf_counter(), urgency.priority)
         outcome = answer.result
         if isinstance(outcome.found, Exception):
-            raise outcome.found
+            try:
+                raise outcome.found
+            finally:
+                del answer, outcome  # which the error's traceback leads to, and they to the error
         decoding = outcome.decode_seconds if self._lanes_decode else apart
         timing = Timing(decoding, answer.queue_seconds, outcome.run_seconds, time.perf_counter() - started)
         return prediction_of(outcome.found, self.card.class_names, answer.batch_size, timing)

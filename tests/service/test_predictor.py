@@ -1,7 +1,9 @@
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,23 @@ def test_who_decodes_changes_no_answer(models: Path, decode_threads: int | None)
             assert answer.timing.decode > 0
 
     run(work)
+
+
+@pytest.mark.parametrize("content", [b"no picture", png(1)[:-100]])
+def test_a_refused_picture_is_let_go_of_at_once(models: Path, content: bytes) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            before = sys.getrefcount(content)
+            with suppress(ServiceError):
+                await predictor.predict(content)
+            while sys.getrefcount(content) > before:  # noqa: ASYNC110 - its lane may still be at its end
+                await asyncio.sleep(0.005)
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("size", [2, 8])
