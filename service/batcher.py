@@ -40,7 +40,7 @@ class Batcher(Generic[Payload, Result]):
     `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
     is never computed. A lane whose thread dies, or whose run does not end within `stuck_seconds`, goes on in a fresh
     one. `renew` makes what all lanes run on anew, while none runs: after a run that did not end, one that raised
-    `Unavailable`, or several in a row that failed.
+    `Unavailable`, or several in a row that failed; only a result that is `sound` says that what they run on works.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class Batcher(Generic[Payload, Result]):
         renew: Callable[[], None] = lambda: None,
         skipped: Callable[[Skipped], None] = lambda _: None,
         faulted: Callable[[Fault], None] = lambda _: None,
+        sound: Callable[[Result], bool] = lambda _: True,
     ) -> None:
         self._run = run
+        self._sound = sound
         self._lanes = Lanes(lanes, name=name, begin=begin, renew=renew, max_stuck_runs=max_stuck_runs, faulted=faulted)
         self._max_queue_size = max_queue_size
         self._stuck_seconds = stuck_seconds
@@ -193,7 +195,8 @@ class Batcher(Generic[Payload, Result]):
 
     def _answered(self, answers: list[tuple[Entry[Payload, Result], Result]], started: float, ended: float) -> None:
         """Hand a batch's results to those that still wait for them."""
-        self._failures = 0
+        if any(self._sound(result) for _, result in answers):
+            self._failures = 0
         for entry, result in answers:
             if not entry.future.done():
                 entry.future.set_result(Answer(result, len(answers), started - entry.enqueued, ended - started))

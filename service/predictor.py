@@ -103,6 +103,7 @@ class Predictor:
             stuck_seconds=settings.stuck_seconds,
             max_stuck_runs=settings.max_stuck_runs,
             renew=renew,
+            sound=lambda outcome: not isinstance(outcome.found, Exception),
             **metrics.counters("predict", self._labels),
         )
         self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}

@@ -124,6 +124,19 @@ def test_a_session_that_raises_fails_its_own_callers_and_is_opened_anew_when_it_
         assert same(after, before)
 
 
+def test_pictures_that_cannot_be_read_do_not_hide_that_a_session_fails_time_and_again(models: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error 700: an illegal memory access was encountered")
+
+    with serving(models, lanes=1) as client:
+        disturb(session_of(client), fail)
+        for _ in range(3):
+            assert ask(client) == (500, FAILED)
+            assert client.post("/predict", content=b"no picture").status_code == 415
+        wait_until_mended(client, session_of(client))
+        assert ask(client)[0] == 200
+
+
 def test_a_thread_that_dies_costs_its_caller_the_answer_and_nobody_else(models: Path) -> None:
     deaths = [SystemExit()]
 
