@@ -112,6 +112,7 @@ class Session:
     def close(self) -> None:
         """Let go of the graph; nothing can be run before it is opened again."""
         self._session = self._lone_session = None
+        self.plan = replace(self.plan, lone_threads=None)
 
     @property
     def is_open(self) -> bool:
