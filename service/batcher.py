@@ -171,11 +171,15 @@ class Batcher(Generic[Payload, Result]):
     def _work(self, shift: _Shift[Payload, Result]) -> None:
         """In a lane's thread: batch after batch, without waiting for the event loop, until nothing waits."""
         while batch := self._take(shift):
-            started = time.perf_counter()
-            results = self._run([entry.payload for entry in batch])
-            answers = list(zip(batch, results, strict=True))
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                self._loop.call_soon_threadsafe(self._answered, answers, started, time.perf_counter())
+            self._answer(batch)
+
+    def _answer(self, batch: Sequence[Entry[Payload, Result]]) -> None:
+        """Run a batch; nothing of it stays in the thread, which may be long at the next one."""
+        started = time.perf_counter()
+        results = self._run([entry.payload for entry in batch])
+        answers = list(zip(batch, results, strict=True))
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(self._answered, answers, started, time.perf_counter())
 
     def _take(self, shift: _Shift[Payload, Result]) -> Sequence[Entry[Payload, Result]]:
         """The next batch; none where the shift is over, or another lane needs all to stand still."""
