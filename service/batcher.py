@@ -183,9 +183,9 @@ class Batcher(Generic[Payload, Result]):
 
     def _take(self, shift: _Shift[Payload, Result]) -> Sequence[Entry[Payload, Result]]:
         """The next batch; none where the shift is over, or another lane needs all to stand still."""
-        may_begin = shift.begin_batch() and self._lanes.open
-        shift.batch = self._waiting.take(hurry=self._stopping) if may_begin else ()
-        return shift.batch
+        with shift.begin_batch() as may_begin:
+            shift.batch = self._waiting.take(hurry=self._stopping) if may_begin and self._lanes.open else ()
+            return shift.batch
 
     def _seconds_to_fill(self) -> float:
         return 0.0 if self._stopping else self._waiting.seconds_to_fill()
