@@ -140,6 +140,20 @@ def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
     assert session.plan.lone_threads is None
 
 
+def test_without_memory_for_a_second_session_lone_runs_stay_on_their_lane(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("std::bad_alloc")
+
+    always_worth_it(monkeypatch)
+    session = Session(model, make_plan(CPU, 2))
+    monkeypatch.setattr(Session, "_open_with", fail)
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
+    assert np.array_equal(session.run_alone(slices(1)), session.run(slices(1)))
+
+
 def test_a_closed_session_runs_nothing_alone_either(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 2))
