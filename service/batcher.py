@@ -1,6 +1,7 @@
 """Many callers, one batch. Knows nothing of images or models: payloads go in, `run` answers them in order."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -38,9 +39,10 @@ class Batcher(Generic[Payload, Result]):
 
     `run` takes payloads and returns as many results in the same order; it is called in a lane's thread, and so is
     `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
-    is never computed. A lane whose thread dies, or whose run does not end within `stuck_seconds`, goes on in a fresh
-    one. `renew` makes what all lanes run on anew, while none runs: after a run that did not end, one that raised
-    `Unavailable`, or several in a row that failed; only a result that is `sound` says that what they run on works.
+    is never computed. A lane whose thread dies, or whose run neither ends nor calls `get_on` within `stuck_seconds`,
+    goes on in a fresh one. `renew` makes what all lanes run on anew, while none runs: after a run that did not end, one
+    that raised `Unavailable`, or several in a row that failed; only a result that is `sound` says that what they run on
+    works.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Batcher(Generic[Payload, Result]):
         self._waiting: Waiting[Payload, Result] = Waiting(
             max_batch_size, max_queue_delay_ms / 1000, routine_ageing_ms / 1000, skipped
         )
+        self._here = threading.local()
         self._failures = 0
         self._started = self._stopping = False
 
@@ -86,6 +89,10 @@ class Batcher(Generic[Payload, Result]):
     def quiet(self) -> bool:
         """Whether no more than one lane is at work and nothing waits."""
         return self._lanes.busy <= 1 and not self._waiting
+
+    def get_on(self) -> None:
+        """For `run` to say that it does not hang, however long it takes in all; `stuck_seconds` begin anew."""
+        self._here.shift.get_on()
 
     async def start(self) -> None:
         """Start the lanes in the running event loop."""
@@ -170,6 +177,7 @@ class Batcher(Generic[Payload, Result]):
 
     def _work(self, shift: _Shift[Payload, Result]) -> None:
         """In a lane's thread: batch after batch, without waiting for the event loop, until nothing waits."""
+        self._here.shift = shift
         while batch := self._take(shift):
             self._answer(batch)
 

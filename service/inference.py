@@ -32,7 +32,11 @@ class Outcome:
 
 
 class Inference:
-    """Pictures to probabilities, in a lane's thread; `quiet` says whether no other lane works and nobody waits."""
+    """Pictures to probabilities, in a lane's thread.
+
+    `quiet` says whether no other lane works and nobody waits; `get_on` hears of each step: a picture's decoding,
+    or the run.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,15 @@ class Inference:
         settings: Settings,
         stages: Mapping[str, Histogram],
         quiet: Callable[[], bool],
+        *,
+        get_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._card = card
         self._session = session
         self._settings = settings
         self._stages = stages
         self._quiet = quiet
+        self._get_on = get_on
         self._infer = halved_at_need(self._run)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Outcome]:
@@ -55,6 +62,7 @@ class Inference:
         Raises what the session raises, which concerns them all.
         """
         prepared = [self._prepared(picture) for picture in pictures]
+        self._get_on()
         started = perf_counter()
         slices = [each for each, _ in prepared if not isinstance(each, Exception)]
         answers = iter(self._infer(slices) if slices else ())
@@ -74,6 +82,7 @@ class Inference:
     def _prepared(self, picture: Picture) -> tuple[Slice | Exception, float]:
         if not isinstance(picture, bytes):
             return picture, 0.0
+        self._get_on()
         started = perf_counter()
         try:
             return self.prepare(picture), perf_counter() - started

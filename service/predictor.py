@@ -91,7 +91,10 @@ class Predictor:
         self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
         self._stages = {each: metrics.stage_seconds.labels(**self._labels, stage=each) for each in STAGES}
-        self._inference = Inference(card, session, settings, self._stages, lambda: self._batcher.quiet)
+        self._inference = Inference(
+            card, session, settings, self._stages, lambda: self._batcher.quiet,
+            get_on=lambda: self._batcher.get_on(),  # noqa: PLW0108 - there is no batcher yet
+        )  # fmt: skip
         self._lanes_decode = plan.provider == CPU and settings.decode_threads is None and batcher is None
         self._batcher: Batcher[Picture, Outcome] = batcher or Batcher(
             tracing.traced(self._inference, f"infer {card.name}/{card.version}"),

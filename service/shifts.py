@@ -23,6 +23,11 @@ class Shift:
             self._began = time.perf_counter()
             yield not self._over
 
+    def get_on(self) -> None:
+        """The present batch gets on: from now it is as old as one that has just begun."""
+        with self._changing:
+            self._began = time.perf_counter()
+
     def call_off(self, age_seconds: float = 0.0) -> float:
         """Seconds until the present batch is older than that; where it is, no other begins after it."""
         with self._changing:

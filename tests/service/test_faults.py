@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.contract.preprocess import Slice
+from service.inference import Inference
 from service.session import Session
 from service.settings import Settings
 from tests.bundles import NAME, write_bundle, write_card, write_hungry_model
@@ -87,6 +89,22 @@ def test_a_session_that_hangs_costs_its_caller_the_answer_and_nobody_else(models
             assert 'neurotriage_lane_faults_total{fault="stuck",model="tiny"' in client.get("/metrics").text
         finally:
             let_go.set()
+
+
+def test_a_batch_of_pictures_that_take_long_to_decode_is_not_taken_for_hung(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Inference.prepare
+
+    def prepare_slowly(self: Inference, content: bytes) -> Slice:
+        time.sleep(0.15)
+        return prepare(self, content)
+
+    monkeypatch.setattr(Inference, "prepare", prepare_slowly)
+    with serving(models, lanes=1, max_batch_size=8, stuck_seconds=0.6) as client:
+        sent = client.post("/predict/batch", files=[("files", png(seed)) for seed in range(9)])
+        assert [each.get("type") for each in sent.json()["results"]] == [None] * 9
+        assert "neurotriage_lane_faults_total{" not in client.get("/metrics").text
 
 
 def test_while_a_session_hangs_too_often_readiness_is_off_and_health_answers(models: Path) -> None:
