@@ -101,7 +101,7 @@ class Predictor:
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
-            max_queue_size=settings.max_queue_size,
+            max_queue_size=self._permits,  # so that permits alone refuse, also what comes before a lane can take any
             routine_ageing_ms=settings.routine_ageing_ms,
             stuck_seconds=settings.stuck_seconds,
             max_stuck_runs=settings.max_stuck_runs,

@@ -173,6 +173,15 @@ def test_beyond_its_permits_it_refuses_before_decoding(models: Path) -> None:
     run(work)
 
 
+def test_as_many_as_it_has_permits_for_may_come_at_once(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_queue_size=1) as predictor:
+            outcomes = await asyncio.gather(*(predictor.predict(png(seed)) for seed in range(predictor.permits)))
+        assert len(outcomes) == 1 + predictor.plan.lanes * predictor.plan.max_batch_size
+
+    run(work)
+
+
 def test_a_caller_that_leaves_is_counted(models: Path) -> None:
     async def work() -> None:
         async with serving(models) as predictor:
