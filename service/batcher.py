@@ -1,6 +1,7 @@
 """Many callers, one batch. Knows nothing of images or models: payloads go in, `run` answers them in order."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -38,9 +39,10 @@ class Batcher(Generic[Payload, Result]):
 
     `run` takes payloads and returns as many results in the same order; it is called in a lane's thread, and so is
     `begin` when that starts. An exception of `run` reaches the callers of its batch alone. A caller that is cancelled
-    is never computed. A lane whose thread dies, or whose run does not end within `stuck_seconds`, goes on in a fresh
-    one. `renew` makes what all lanes run on anew, while none runs: after a run that did not end, one that raised
-    `Unavailable`, or several in a row that failed.
+    is never computed. A lane whose thread dies, or whose run neither ends nor calls `get_on` within `stuck_seconds`,
+    goes on in a fresh one. `renew` makes what all lanes run on anew, while none runs: after a run that did not end, one
+    that raised `Unavailable`, or several in a row that failed; only a result that is `sound` says that what they run on
+    works.
     """
 
     def __init__(
@@ -59,14 +61,17 @@ class Batcher(Generic[Payload, Result]):
         renew: Callable[[], None] = lambda: None,
         skipped: Callable[[Skipped], None] = lambda _: None,
         faulted: Callable[[Fault], None] = lambda _: None,
+        sound: Callable[[Result], bool] = lambda _: True,
     ) -> None:
         self._run = run
+        self._sound = sound
         self._lanes = Lanes(lanes, name=name, begin=begin, renew=renew, max_stuck_runs=max_stuck_runs, faulted=faulted)
         self._max_queue_size = max_queue_size
         self._stuck_seconds = stuck_seconds
         self._waiting: Waiting[Payload, Result] = Waiting(
             max_batch_size, max_queue_delay_ms / 1000, routine_ageing_ms / 1000, skipped
         )
+        self._here = threading.local()
         self._failures = 0
         self._started = self._stopping = False
 
@@ -84,6 +89,10 @@ class Batcher(Generic[Payload, Result]):
     def quiet(self) -> bool:
         """Whether no more than one lane is at work and nothing waits."""
         return self._lanes.busy <= 1 and not self._waiting
+
+    def get_on(self) -> None:
+        """For `run` to say that it does not hang, however long it takes in all; `stuck_seconds` begin anew."""
+        self._here.shift.get_on()
 
     async def start(self) -> None:
         """Start the lanes in the running event loop."""
@@ -168,18 +177,23 @@ class Batcher(Generic[Payload, Result]):
 
     def _work(self, shift: _Shift[Payload, Result]) -> None:
         """In a lane's thread: batch after batch, without waiting for the event loop, until nothing waits."""
+        self._here.shift = shift
         while batch := self._take(shift):
-            started = time.perf_counter()
-            results = self._run([entry.payload for entry in batch])
-            answers = list(zip(batch, results, strict=True))
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                self._loop.call_soon_threadsafe(self._answered, answers, started, time.perf_counter())
+            self._answer(batch)
+
+    def _answer(self, batch: Sequence[Entry[Payload, Result]]) -> None:
+        """Run a batch; nothing of it stays in the thread, which may be long at the next one."""
+        started = time.perf_counter()
+        results = self._run([entry.payload for entry in batch])
+        answers = list(zip(batch, results, strict=True))
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(self._answered, answers, started, time.perf_counter())
 
     def _take(self, shift: _Shift[Payload, Result]) -> Sequence[Entry[Payload, Result]]:
         """The next batch; none where the shift is over, or another lane needs all to stand still."""
-        may_begin = shift.begin_batch() and self._lanes.open
-        shift.batch = self._waiting.take(hurry=self._stopping) if may_begin else ()
-        return shift.batch
+        with shift.begin_batch() as may_begin:
+            shift.batch = self._waiting.take(hurry=self._stopping) if may_begin and self._lanes.open else ()
+            return shift.batch
 
     def _seconds_to_fill(self) -> float:
         return 0.0 if self._stopping else self._waiting.seconds_to_fill()
@@ -193,7 +207,8 @@ class Batcher(Generic[Payload, Result]):
 
     def _answered(self, answers: list[tuple[Entry[Payload, Result], Result]], started: float, ended: float) -> None:
         """Hand a batch's results to those that still wait for them."""
-        self._failures = 0
+        if any(self._sound(result) for _, result in answers):
+            self._failures = 0
         for entry, result in answers:
             if not entry.future.done():
                 entry.future.set_result(Answer(result, len(answers), started - entry.enqueued, ended - started))

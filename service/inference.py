@@ -9,6 +9,7 @@ from prometheus_client import Histogram
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities
+from service.errors import ServiceError
 from service.images import decode, to_slice
 from service.memory import halved_at_need
 from service.session import Session
@@ -31,7 +32,11 @@ class Outcome:
 
 
 class Inference:
-    """Pictures to probabilities, in a lane's thread; `quiet` says whether no other lane works and nobody waits."""
+    """Pictures to probabilities, in a lane's thread.
+
+    `quiet` says whether no other lane works and nobody waits; `get_on` hears of each step: a picture's decoding,
+    or the run.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,15 @@ class Inference:
         settings: Settings,
         stages: Mapping[str, Histogram],
         quiet: Callable[[], bool],
+        *,
+        get_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._card = card
         self._session = session
         self._settings = settings
         self._stages = stages
         self._quiet = quiet
+        self._get_on = get_on
         self._infer = halved_at_need(self._run)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Outcome]:
@@ -54,6 +62,7 @@ class Inference:
         Raises what the session raises, which concerns them all.
         """
         prepared = [self._prepared(picture) for picture in pictures]
+        self._get_on()
         started = perf_counter()
         slices = [each for each, _ in prepared if not isinstance(each, Exception)]
         answers = iter(self._infer(slices) if slices else ())
@@ -73,9 +82,12 @@ class Inference:
     def _prepared(self, picture: Picture) -> tuple[Slice | Exception, float]:
         if not isinstance(picture, bytes):
             return picture, 0.0
+        self._get_on()
         started = perf_counter()
         try:
             return self.prepare(picture), perf_counter() - started
+        except ServiceError as error:
+            return without_traceback(error), perf_counter() - started
         except Exception as error:  # noqa: BLE001 - whatever one picture raises belongs to its own caller
             return error, perf_counter() - started
 
@@ -85,3 +97,12 @@ class Inference:
             logits = run(slices)
         with self._stages["postprocess"].time():
             return list(probabilities(logits, self._card.temperature))
+
+
+def without_traceback(error: Exception) -> Exception:
+    """The error, and what it came of, without the frames they passed: those hold the pictures, and the error itself."""
+    each: BaseException | None = error
+    while each:
+        each.__traceback__ = None
+        each = each.__context__
+    return error

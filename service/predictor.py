@@ -91,18 +91,22 @@ class Predictor:
         self._admitted = admitted or Tally()
         self._permits = settings.max_queue_size + plan.lanes * plan.max_batch_size
         self._stages = {each: metrics.stage_seconds.labels(**self._labels, stage=each) for each in STAGES}
-        self._inference = Inference(card, session, settings, self._stages, lambda: self._batcher.quiet)
+        self._inference = Inference(
+            card, session, settings, self._stages, lambda: self._batcher.quiet,
+            get_on=lambda: self._batcher.get_on(),  # noqa: PLW0108 - there is no batcher yet
+        )  # fmt: skip
         self._lanes_decode = plan.provider == CPU and settings.decode_threads is None and batcher is None
         self._batcher: Batcher[Picture, Outcome] = batcher or Batcher(
             tracing.traced(self._inference, f"infer {card.name}/{card.version}"),
             lanes=plan.lanes,
             max_batch_size=plan.max_batch_size,
             max_queue_delay_ms=settings.max_queue_delay_ms,
-            max_queue_size=settings.max_queue_size,
+            max_queue_size=self._permits,  # so that permits alone refuse, also what comes before a lane can take any
             routine_ageing_ms=settings.routine_ageing_ms,
             stuck_seconds=settings.stuck_seconds,
             max_stuck_runs=settings.max_stuck_runs,
             renew=renew,
+            sound=lambda outcome: not isinstance(outcome.found, Exception),
             **metrics.counters("predict", self._labels),
         )
         self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}
@@ -189,7 +193,10 @@ class Predictor:
         answer = await self._batcher.submit(carried, ends - time.perf_counter(), urgency.priority)
         outcome = answer.result
         if isinstance(outcome.found, Exception):
-            raise outcome.found
+            try:
+                raise outcome.found
+            finally:
+                del answer, outcome  # which the error's traceback leads to, and they to the error
         decoding = outcome.decode_seconds if self._lanes_decode else apart
         timing = Timing(decoding, answer.queue_seconds, outcome.run_seconds, time.perf_counter() - started)
         return prediction_of(outcome.found, self.card.class_names, answer.batch_size, timing)

@@ -5,7 +5,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,6 +112,7 @@ class Session:
     def close(self) -> None:
         """Let go of the graph; nothing can be run before it is opened again."""
         self._session = self._lone_session = None
+        self.plan = replace(self.plan, lone_threads=None)
 
     @property
     def is_open(self) -> bool:
@@ -142,7 +143,8 @@ class Session:
             shape = self.run([np.zeros((height, width), np.uint8)] * bucket).shape
             if shape != (bucket, classes):
                 raise ValueError(f"the graph answers {shape}, the card says {(bucket, classes)}")
-        self._choose_lone_session([np.zeros((height, width), np.uint8)])
+        with suppress(OutOfMemory), memory_told():  # where there is none for more, lanes answer lone pictures too
+            self._choose_lone_session([np.zeros((height, width), np.uint8)])
 
     def _choose_lone_session(self, slices: Sequence[Slice]) -> None:
         """Keep the session of more threads that answers soonest, where it gains enough."""

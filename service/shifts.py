@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -15,11 +16,17 @@ class Shift:
         self._began = time.perf_counter()
         self._over = False
 
-    def begin_batch(self) -> bool:
-        """Whether another batch may begin, which it hereby does."""
+    @contextmanager
+    def begin_batch(self) -> Iterator[bool]:
+        """Whether another batch may begin, which it does within: it is there whole before the shift is called off."""
         with self._changing:
             self._began = time.perf_counter()
-            return not self._over
+            yield not self._over
+
+    def get_on(self) -> None:
+        """The present batch gets on: from now it is as old as one that has just begun."""
+        with self._changing:
+            self._began = time.perf_counter()
 
     def call_off(self, age_seconds: float = 0.0) -> float:
         """Seconds until the present batch is older than that; where it is, no other begins after it."""

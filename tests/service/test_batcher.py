@@ -2,6 +2,7 @@ import asyncio
 import random
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -60,6 +61,37 @@ def test_what_gathers_behind_a_running_batch_becomes_one_batch() -> None:
             answers = await asyncio.gather(*first, *rest)
         assert gate.batches == [[1], [2, 3, 4, 5], [6]]
         assert [answer.batch_size for answer in answers] == [1, 4, 4, 4, 4, 1]
+
+    run(work)
+
+
+def test_nothing_of_a_batch_is_kept_while_the_next_one_runs() -> None:
+    class Heavy:
+        pass
+
+    async def work() -> None:
+        entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+        def run_slowly(payloads: Sequence[Heavy]) -> list[int]:
+            entered.release()
+            assert go_on.acquire(timeout=15)
+            return [0] * len(payloads)
+
+        batcher: Batcher[Heavy, int] = Batcher(run_slowly, max_batch_size=1)
+        await batcher.start()
+        payloads = [Heavy(), Heavy()]
+        first, second = (asyncio.create_task(batcher.submit(each, LONG)) for each in payloads)
+        kept = weakref.ref(payloads[0])
+        payloads.clear()
+        go_on.release()
+        await first
+        for _ in range(2):
+            assert await asyncio.to_thread(entered.acquire, timeout=10)
+        await asyncio.sleep(0)
+        assert kept() is None
+        go_on.release()
+        await second
+        await batcher.stop()
 
     run(work)
 

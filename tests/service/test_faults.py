@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.contract.preprocess import Slice
+from service.inference import Inference
 from service.session import Session
 from service.settings import Settings
 from tests.bundles import NAME, write_bundle, write_card, write_hungry_model
@@ -89,6 +91,22 @@ def test_a_session_that_hangs_costs_its_caller_the_answer_and_nobody_else(models
             let_go.set()
 
 
+def test_a_batch_of_pictures_that_take_long_to_decode_is_not_taken_for_hung(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Inference.prepare
+
+    def prepare_slowly(self: Inference, content: bytes) -> Slice:
+        time.sleep(0.15)
+        return prepare(self, content)
+
+    monkeypatch.setattr(Inference, "prepare", prepare_slowly)
+    with serving(models, lanes=1, max_batch_size=8, stuck_seconds=0.6) as client:
+        sent = client.post("/predict/batch", files=[("files", png(seed)) for seed in range(9)])
+        assert [each.get("type") for each in sent.json()["results"]] == [None] * 9
+        assert "neurotriage_lane_faults_total{" not in client.get("/metrics").text
+
+
 def test_while_a_session_hangs_too_often_readiness_is_off_and_health_answers(models: Path) -> None:
     with serving(models, lanes=1, stuck_seconds=0.05, max_stuck_runs=1) as client:
         let_go = threading.Event()
@@ -122,6 +140,19 @@ def test_a_session_that_raises_fails_its_own_callers_and_is_opened_anew_when_it_
         status, after = ask(client)
         assert status == 200
         assert same(after, before)
+
+
+def test_pictures_that_cannot_be_read_do_not_hide_that_a_session_fails_time_and_again(models: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error 700: an illegal memory access was encountered")
+
+    with serving(models, lanes=1) as client:
+        disturb(session_of(client), fail)
+        for _ in range(3):
+            assert ask(client) == (500, FAILED)
+            assert client.post("/predict", content=b"no picture").status_code == 415
+        wait_until_mended(client, session_of(client))
+        assert ask(client)[0] == 200
 
 
 def test_a_thread_that_dies_costs_its_caller_the_answer_and_nobody_else(models: Path) -> None:

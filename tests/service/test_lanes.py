@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from service.batcher import Batcher
 from service.errors import InferenceFailed, NotReady, WorkerDied
 from service.lanes import Backoff
+from service.waiting import Entry, Waiting
 from tests.fakes import DiesOn, Doubler, FailsOn, HangsOn, SpentOn
 from tests.loop import run
 
@@ -69,6 +71,27 @@ def test_what_a_hung_run_answers_in_the_end_reaches_nobody() -> None:
             hangs.let_go()
             assert [each.result for each in await answers] == [2 * each for each in range(100, 130)]
 
+    run(work)
+
+
+def test_a_batch_that_a_lane_was_given_up_over_while_it_took_it_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    take, taking = Waiting.take, threading.Lock()
+
+    def take_long_the_first_time(self: Waiting[int, int], *, hurry: bool = False) -> list[Entry[int, int]]:
+        if taking.acquire(blocking=False):
+            time.sleep(0.4)  # as a process does that is stopped from without
+        return take(self, hurry=hurry)
+
+    async def work() -> None:
+        renewed = threading.Event()
+        async with started(FailsOn(13), renew=renewed.wait) as batcher:
+            try:
+                with pytest.raises(WorkerDied, match="did not end"):
+                    await batcher.submit(13, 1.0)
+            finally:
+                renewed.set()
+
+    monkeypatch.setattr(Waiting, "take", take_long_the_first_time)
     run(work)
 
 

@@ -1,7 +1,9 @@
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,23 @@ def test_who_decodes_changes_no_answer(models: Path, decode_threads: int | None)
     run(work)
 
 
+@pytest.mark.parametrize("content", [b"no picture", png(1)[:-100]])
+def test_a_refused_picture_is_let_go_of_at_once(models: Path, content: bytes) -> None:
+    async def work() -> None:
+        async with serving(models) as predictor:
+            before = sys.getrefcount(content)
+            with suppress(ServiceError):
+                await predictor.predict(content)
+            while sys.getrefcount(content) > before:  # noqa: ASYNC110 - its lane may still be at its end
+                await asyncio.sleep(0.005)
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("size", [2, 8])
 def test_a_batch_alone_never_overloads_the_queue(models: Path, size: int) -> None:
     async def work() -> None:
@@ -150,6 +169,15 @@ def test_beyond_its_permits_it_refuses_before_decoding(models: Path) -> None:
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert sum(isinstance(each, Overloaded) for each in outcomes) >= 5
             assert (await predictor.predict(png(1))).label
+
+    run(work)
+
+
+def test_as_many_as_it_has_permits_for_may_come_at_once(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, max_queue_size=1) as predictor:
+            outcomes = await asyncio.gather(*(predictor.predict(png(seed)) for seed in range(predictor.permits)))
+        assert len(outcomes) == 1 + predictor.plan.lanes * predictor.plan.max_batch_size
 
     run(work)
 
