@@ -23,7 +23,7 @@ from benchmarks.servers import WORK
 from benchmarks.slices import pictures, write_bodies
 from service.contract.card import InputSpec, read_card
 from service.images import decode, to_slice
-from service.session import seconds_of
+from service.stopwatch import seconds_of
 
 ROUNDS = 7
 Decoder = Callable[[bytes], Image.Image]

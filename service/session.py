@@ -16,6 +16,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from service.cuda import cuda_options
+from service.stopwatch import shortest
 
 Slice = npt.NDArray[np.uint8]
 """One network input (height, width)."""
@@ -34,8 +35,8 @@ LONE_THREADS = (2, 4, 8)
 """What a lone run may take; networks of a few milliseconds gain nothing from more."""
 LONE_GAIN = 0.9
 """Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
-LONE_TRIALS, LONE_WINDOWS, LONE_PAUSE_SECONDS = 15, 3, 0.4
-"""Runs that are timed, and how often again after a pause where no gain shows: the other cores may just be busy."""
+LONE_WINDOWS, LONE_PAUSE_SECONDS = 3, 0.4
+"""How often, and after what pause, a gain is looked for: the other cores may just be busy."""
 LONE_WORTH_SECONDS = 0.001
 """A lane's time below which there is nothing to gain."""
 
@@ -202,19 +203,6 @@ def session_options(threads: int, *, spin: bool = False) -> ort.SessionOptions:
     options.add_session_config_entry("session.force_spinning_stop", "1")  # between runs nobody spins
     options.log_severity_level = 3
     return options
-
-
-def shortest(runs: Sequence[Callable[[], object]]) -> list[float]:
-    """Each one's shortest time of some, in seconds, as they take turns: a busy neighbour only ever adds to a time."""
-    turns = [[seconds_of(run) for run in runs] for _ in range(LONE_TRIALS)]
-    return [min(times) for times in zip(*turns, strict=True)]
-
-
-def seconds_of(run: Callable[[], object]) -> float:
-    """How long it takes."""
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 @contextmanager
