@@ -27,6 +27,7 @@ from service.contract.card import MODEL_FILE, read_card
 from service.contract.probabilities import probabilities
 from service.cpus import usable_cpus
 from service.images import read_slice
+from service.session import CPU, session_options
 
 MAX_PIXELS, MIN_SIDE = 25_000_000, 32
 TURNS = 5
@@ -39,11 +40,8 @@ class Line:
 
     def __init__(self, bundle: Path, folder: Path, *, threads: int, batch: int = 1, spin: bool = False) -> None:
         self._card = read_card(bundle)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        self._session = ort.InferenceSession(bundle / MODEL_FILE, options, providers=["CPUExecutionProvider"])
+        options = session_options(threads, spin=spin)
+        self._session = ort.InferenceSession(bundle / MODEL_FILE, options, providers=[CPU])
         self._contents = [path.read_bytes() for path in sorted(folder.iterdir())]
         self._batch = batch
 

@@ -77,7 +77,7 @@ class Waiting(Generic[Payload, Result]):
             ):
                 entry = self._queue.pop()
                 if entry.future.done() or entry.ends <= now:
-                    self._skipped("late" if entry.ends <= now else "gone")
+                    self._skip(entry, now)
                 else:
                     batch.append(entry)
         return batch
@@ -87,7 +87,7 @@ class Waiting(Generic[Payload, Result]):
         with self._turn:
             waited = self._queue.discard(entry)
         if waited:
-            self._skipped("late" if time.perf_counter() >= entry.ends else "gone")
+            self._skip(entry, time.perf_counter())
 
     def clear(self) -> list[Entry[Payload, Result]]:
         """Take all out."""
@@ -95,6 +95,9 @@ class Waiting(Generic[Payload, Result]):
             entries = list(self._queue)
             self._queue.clear()
         return entries
+
+    def _skip(self, entry: Entry[Payload, Result], now: float) -> None:
+        self._skipped("late" if entry.ends <= now else "gone")
 
     def _seconds_to_fill(self) -> float:
         if len(self._queue) >= self._max_batch_size:

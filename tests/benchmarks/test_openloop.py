@@ -1,14 +1,14 @@
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from benchmarks import openloop
 from benchmarks.openloop import Request, read_line, summary
+from tests.benchmarks.answering import answering
 
 
 class Choosy(BaseHTTPRequestHandler):
@@ -41,10 +41,8 @@ class Choosy(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Choosy) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    with answering(Choosy) as found:
+        yield found
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")

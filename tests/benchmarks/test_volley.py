@@ -1,11 +1,11 @@
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from benchmarks.volley import Shot, fire
+from tests.benchmarks.answering import answering
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -26,10 +26,8 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/predict"
-        server.shutdown()
+    with answering(Echo) as port:
+        yield f"http://127.0.0.1:{port}/predict"
 
 
 @pytest.mark.parametrize("rate", [None, 200.0])
