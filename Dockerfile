@@ -35,12 +35,14 @@ FROM scratch AS sbom
 COPY --from=environment-cpu /venv/sbom.cdx.json /
 
 FROM ${PYTHON} AS base
-# It listens beyond loopback, so it starts only with NEUROTRIAGE_KEYS or NEUROTRIAGE_OPEN_TO_ALL=true.
+# It listens beyond loopback, so it starts only with NEUROTRIAGE_KEYS or NEUROTRIAGE_OPEN_TO_ALL=true. Nothing else
+# runs in its container, so lanes may give way to the event loop.
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NEUROTRIAGE_HOST=0.0.0.0 \
-    NEUROTRIAGE_PORT=8000
+    NEUROTRIAGE_PORT=8000 \
+    NEUROTRIAGE_LANES_NICE=10
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin neurotriage
 WORKDIR /app
 COPY models/ models/

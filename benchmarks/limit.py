@@ -4,6 +4,7 @@
     python -m benchmarks.limit run BUNDLE FOLDER LANES THREADS BATCH SECONDS
     python -m benchmarks.limit lone BUNDLE FOLDER THREADS SPIN SECONDS        seconds of one call after another
     python -m benchmarks.limit tails        what even a perfect server of so many cores cannot avoid
+    python -m benchmarks.limit turns BUNDLE FOLDER      an answer to each line of its input, "run ..." or "lone ..."
 
 Each prints one line of JSON. FOLDER holds the pictures as files.
 """
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from service.session import CPU, session_options
 MAX_PIXELS, MIN_SIDE = 25_000_000, 32
 TURNS = 5
 TURN_SECONDS = 1.5
+WARM_UP_SECONDS = 1.0
 ARRIVALS, LOADS, CORES = 400_000, (0.5, 0.8), (1, 2, 4, 16)
 
 
@@ -133,16 +136,40 @@ def main(question: str, *words: str) -> dict[str, object]:
     if question == "tails":
         return {f"{cores} cores": {f"{load:.0%}": round(tail(cores, load), 2) for load in LOADS} for cores in CORES}
     bundle, folder, *rest = Path(words[0]), Path(words[1]), *words[2:]
-    if question == "plan":
-        return plans(bundle, folder)
-    if question == "run":
-        lanes, threads, batch = (int(word) for word in rest[:3])
-        line = Line(bundle, folder, threads=threads, batch=batch)
-        line.rate(lanes, 1.0)
-        return {"rate": line.rate(lanes, float(rest[3]))}
-    line = Line(bundle, folder, threads=int(rest[0]), spin=rest[1] == "True")
-    line.lone(1.0)
-    return {"p50": statistics.median(line.lone(float(rest[2])))}
+    return plans(bundle, folder) if question == "plan" else Turns(bundle, folder).answer(question, *rest)
+
+
+class Turns:
+    """Runs and lone calls, each shape of them on a session that is warmed up once."""
+
+    def __init__(self, bundle: Path, folder: Path, warm_up_seconds: float = WARM_UP_SECONDS) -> None:
+        self._line = cache(partial(Line, bundle, folder))
+        self._warm_up_seconds = warm_up_seconds
+        self._warm: set[tuple[str, ...]] = set()
+
+    def answer(self, question: str, *words: str) -> dict[str, object]:
+        """What `run` and `lone` print."""
+        *shape, seconds = words
+        measure = self._rate if question == "run" else self._lone
+        if (question, *shape) not in self._warm:
+            measure(shape, self._warm_up_seconds)
+            self._warm.add((question, *shape))
+        return measure(shape, float(seconds))
+
+    def _rate(self, shape: Sequence[str], seconds: float) -> dict[str, object]:
+        lanes, threads, batch = map(int, shape)
+        return {"rate": self._line(threads=threads, batch=batch).rate(lanes, seconds)}
+
+    def _lone(self, shape: Sequence[str], seconds: float) -> dict[str, object]:
+        threads, spin = shape
+        return {"p50": statistics.median(self._line(threads=int(threads), spin=spin == "True").lone(seconds))}
+
+
+def take_turns(bundle: Path, folder: Path) -> None:
+    """Answer line by line until standard input ends."""
+    turns = Turns(bundle, folder)
+    for line in sys.stdin:
+        print(json.dumps(turns.answer(*line.split())), flush=True)
 
 
 def ask(question: str, *words: object) -> dict[str, Any]:
@@ -153,4 +180,7 @@ def ask(question: str, *words: object) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+    if sys.argv[1] == "turns":
+        take_turns(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        print(json.dumps(main(*sys.argv[1:])))

@@ -85,7 +85,7 @@ def uvicorn(app: str) -> tuple[str, ...]:
 
 
 SERVERS = (
-    Server("ours", SERVICE, probed=True),
+    Server("ours", SERVICE, environment={"NEUROTRIAGE_LANES_NICE": "10"}, probed=True),  # as our images run it
     Server("fastapi", uvicorn("benchmarks.peers.plain_fastapi:app"), venv="fastapi"),
     Server(
         "fastapi 1 thread",

@@ -61,7 +61,8 @@ class Catalogue:
         self._all_left = all_left
         self._serving: dict[Key, Serving] = {}
         self._decoders = pools(settings.decode_threads or usable_cpus(), "decode")
-        self._drawers = pools(settings.explain_threads, "explain", give_way)
+        self._give_way = partial(give_way, settings.lanes_nice)
+        self._drawers = pools(settings.explain_threads, "explain", self._give_way)
         self._default = settings.default_model
         self._changing = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], Serving] = {}
@@ -185,7 +186,7 @@ class Catalogue:
 
     async def _opened(self, name: str, version: int | None) -> Bundle:
         """A bundle opened in a thread that gives way; raises `UnknownModel` or `LoadFailed`."""
-        worker = Worker("load", begin=give_way)
+        worker = Worker("load", begin=self._give_way)
         opening = worker.call(self.repository.open, name, version)
         worker.dismiss()
         try:

@@ -12,14 +12,22 @@ NICE = 5
 other processes are busy too, and a thread that starves may hold the interpreter's lock."""
 
 
-def give_way() -> None:
-    """Let the calling thread wait for others where cores are short: on Linux, where a thread has a nice of its own.
+MOST_NICE = 19
+
+
+def give_way(lanes_nice: int = 0) -> None:
+    """Let the calling thread wait for all others, lanes of this nice too, where cores are short."""
+    be_nice(min(MOST_NICE, lanes_nice + NICE))
+
+
+def be_nice(nice: int) -> None:
+    """Give the calling thread this nice: on Linux, where a thread has one of its own.
 
     Where the system forbids it the thread works on as it is, for that only costs speed.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -74,7 +74,7 @@ class Explainer:
             max_batch_size=self._together,
             max_queue_size=2 * self.permits,  # so that permits alone refuse
             name="explain-lane",
-            begin=give_way,
+            begin=partial(give_way, settings.lanes_nice),
             routine_ageing_ms=settings.routine_ageing_ms,
             stuck_seconds=settings.stuck_seconds,
             max_stuck_runs=settings.max_stuck_runs,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -13,6 +14,7 @@ from service.batcher import Batcher
 from service.contract.card import Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, tumor_probability
+from service.cpus import be_nice
 from service.errors import ClientGone, DeadlineExceeded, Overloaded, ServiceError
 from service.inference import STAGES, Inference, Outcome, Picture
 from service.metrics import Metrics
@@ -105,6 +107,7 @@ class Predictor:
             routine_ageing_ms=settings.routine_ageing_ms,
             stuck_seconds=settings.stuck_seconds,
             max_stuck_runs=settings.max_stuck_runs,
+            begin=partial(be_nice, settings.lanes_nice) if settings.lanes_nice else None,
             renew=renew,
             sound=lambda outcome: not isinstance(outcome.found, Exception),
             **metrics.counters("predict", self._labels),

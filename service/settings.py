@@ -34,6 +34,13 @@ class Settings(BaseSettings):
         None,
         description="Threads of one run. None: 1, which gives the best throughput; a lone picture gets more by itself.",
     )
+    lanes_nice: int = Field(
+        0,
+        ge=0,
+        le=19,
+        description="Of the lanes' threads on Linux. 10 halves the wait for refusals and `/livez` under load, and "
+        "yields to whatever else runs in the same container.",
+    )
     max_batch_size: PositiveInt | None = Field(
         None, description="Slices in one run. None: 2 on the CPU, 32 on a GPU. Large delays everyone in the batch."
     )

@@ -1,12 +1,14 @@
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from service.cpus import NICE, cgroup_quota, give_way, usable_cpus
+from service.cpus import MOST_NICE, NICE, be_nice, cgroup_quota, give_way, usable_cpus
 
 
 def test_it_is_at_least_one_and_at_most_the_affinity_mask() -> None:
@@ -37,9 +39,18 @@ def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no nice of its own")
-def test_a_thread_that_gives_way_does_so_alone() -> None:
+@pytest.mark.parametrize(
+    ("begin", "nice"),
+    [
+        (give_way, NICE),
+        (partial(give_way, 10), 10 + NICE),
+        (partial(give_way, 19), MOST_NICE),
+        (partial(be_nice, 7), 7),
+    ],
+)
+def test_a_thread_that_gives_way_does_so_alone(begin: Callable[[], None], nice: int) -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    with ThreadPoolExecutor(1, initializer=give_way) as threads:
-        nice = threads.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
-    assert nice == max(before, NICE)
+    with ThreadPoolExecutor(1, initializer=begin) as threads:
+        found = threads.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert found == max(before, nice)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

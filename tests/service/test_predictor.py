@@ -1,6 +1,8 @@
 import asyncio
 import gc
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -49,6 +51,23 @@ def test_the_answer_is_the_contracts_applied_to_the_graphs(models: Path) -> None
         assert prediction.label == CLASSES[int(expected.argmax())]
         assert prediction.tumor_probability == pytest.approx(1 - expected[2], abs=1e-6)
         assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+    run(work)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no nice of its own")
+@pytest.mark.parametrize("wished", [0, 7])
+def test_lanes_have_the_nice_that_the_settings_wish(models: Path, wished: int) -> None:
+    def nices() -> list[int]:
+        lanes = [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+        return [os.getpriority(os.PRIO_PROCESS, lane.native_id or 0) for lane in lanes]
+
+    async def work() -> None:
+        async with serving(models, lanes_nice=wished) as predictor:
+            await asyncio.gather(*(predictor.predict(png(seed)) for seed in range(8)))
+            found = nices()
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert found == [wished or own] * predictor.plan.lanes
 
     run(work)
 
