@@ -24,7 +24,7 @@ ServiceError                  500  a fault of ours
 ├── RateLimited               429  this client asks more often than it may
 ├── Unavailable               503  try again later, Retry-After says when
 │   ├── Overloaded            503  the queue is full
-│   ├── NoRoom                503  too many bytes are on their way already
+│   ├── NoRoom                503  too many bytes are on their way already, or no memory is left for pixels
 │   ├── NotReady              503  a model or a token's issuer is not there, or the service is going away
 │   └── WorkerDied            503  the batch worker is gone
 ├── DeadlineExceeded          504  no answer in time
@@ -190,7 +190,7 @@ class Overloaded(Unavailable):
 
 
 class NoRoom(Unavailable):
-    """Too many bytes are on their way already."""
+    """Too many bytes are on their way already, or no memory is left for a picture's pixels."""
 
     title = "Too many uploads at once"
 

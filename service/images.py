@@ -13,6 +13,7 @@ from service.errors import (
     EmptyImage,
     ImageTooLarge,
     ImageTooSmall,
+    NoRoom,
     NotAnImage,
     ServiceError,
     SeveralFrames,
@@ -47,7 +48,8 @@ LONGEST_SIDE = 8192
 def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
     """The single, upright picture in `content`, its pixels loaded.
 
-    The type is told by magic bytes; size and frames are read from the header before any pixel is decoded.
+    The type is told by magic bytes; size and frames are read from the header before any pixel is decoded. Raises the
+    tree's errors of images, and `NoRoom` where a sound picture's pixels do not fit into what memory is left.
     """
     if not content:
         raise EmptyImage
@@ -61,11 +63,12 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
             raise SeveralFrames
         if _covered(picture) > MOST_COVERS * picture.width * picture.height:
             raise UnreadableImage("the picture repeats itself")
-        picture.load()
-        turned = upright(picture)
-        for name in METADATA:
-            turned.info.pop(name, None)
-        return turned if turned.mode in MODES else turned.convert("RGB")
+        with _no_room_on_shortage():
+            picture.load()
+            turned = upright(picture)
+            for name in METADATA:
+                turned.info.pop(name, None)
+            return turned if turned.mode in MODES else turned.convert("RGB")
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -87,8 +90,8 @@ def read_slice(content: bytes, spec: InputSpec, max_pixels: int, min_side: int) 
 
 
 def to_slice(picture: Image.Image, spec: InputSpec) -> Slice:
-    """The network's input made from a decoded picture; raises `UnreadableImage` and `BlankImage`."""
-    with _unreadable_on_failure():
+    """The network's input made from a decoded picture; raises `UnreadableImage`, `NoRoom` and `BlankImage`."""
+    with _unreadable_on_failure(), _no_room_on_shortage():
         pixels = preprocess(picture, spec)
     if pixels.min() == pixels.max():
         raise BlankImage
@@ -106,6 +109,15 @@ def _unreadable_on_failure() -> Iterator[None]:
         raise ImageTooLarge from error
     except Exception as error:
         raise UnreadableImage from error
+
+
+@contextmanager
+def _no_room_on_shortage() -> Iterator[None]:
+    """Memory that runs out over pixels, whose number was checked before, is no fault of the picture: try again."""
+    try:
+        yield
+    except MemoryError as error:
+        raise NoRoom("there is no memory left for the picture's pixels") from error
 
 
 def image_format(content: bytes) -> str:

@@ -1,9 +1,12 @@
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,3 +207,30 @@ def test_every_truncation_of_a_picture_is_answered_or_refused_by_name() -> None:
     for length in range(0, len(content), 7):
         with suppress(ServiceError):
             assert np.array_equal(np.asarray(decode(content[:length], LIMIT)), np.asarray(draw(1, 48, 48)))
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from service.errors import NoRoom
+from service.images import decode
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+content, room = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room,) * 2)
+try:
+    print(decode(content, 10**8).size)
+except NoRoom as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot be told its size and bound")
+@pytest.mark.parametrize(
+    ("room", "said"), [(20_000_000, "there is no memory left for the picture's pixels"), (400_000_000, "(8000, 5000)")]
+)
+def test_a_sound_picture_without_memory_for_it_is_to_come_again(tmp_path: Path, room: int, said: str) -> None:
+    picture = tmp_path / "large.png"
+    Image.new("L", (8000, 5000), 7).save(picture)
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(picture), str(room)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == said
