@@ -16,7 +16,7 @@ from rich.console import Console
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
-from training.evidence.command import collect, misclassified, shortcut
+from training.evidence.command import backlog, collect, misclassified, shortcut
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
@@ -120,7 +120,7 @@ def whole_line(
 
 
 for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations,
-                misclassified, shortcut, collect, results, quantize, resize, judge_variant):  # fmt: skip
+                misclassified, shortcut, backlog, collect, results, quantize, resize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

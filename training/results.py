@@ -42,8 +42,8 @@ def results(folders: Folders, out: Out = RESULTS, published: Published = PUBLISH
     parts = [HEAD.format(folders=" ".join(map(str, folders))), *evidence(plan, kept, out)]
     out.write_text("\n\n".join((*(part.strip() for part in parts), *_reports(folders, out))) + "\n")
     say(f"results → {out}")
-    for command in missing(plan, kept):
-        say(f"  not run yet: {command}", markup=False)
+    for run in missing(plan, kept):
+        say(f"  not run yet: {run}", markup=False)
 
 
 def name_of(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Preprocessed slices of an index as one array, cached on disk, and the labels that go with them."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def load_slices(rows: Sequence[Row], root: Path, spec: InputSpec, class_names: S
     path = cache / f"{_fingerprint(rows, spec)}.npy"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npy")
+        partial = path.with_suffix(f".{os.getpid()}.npy")  # runs beside this one may want the same slices
         np.save(partial, read_slices(rows, root, spec))
         partial.replace(path)
     return Slices(rows, np.load(path, mmap_mode="r"), allowed)

@@ -1,12 +1,16 @@
-"""The commands that turn runs into evidence: `collect`, `misclassified`, `shortcut`."""
+"""The commands that turn runs into evidence: `backlog`, `collect`, `misclassified`, `shortcut`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from training.errors import OrderError, TrainingError
+from training.evidence.backlog import LOG, work_off
 from training.evidence.collect import RESULTS_FOLDER
 from training.evidence.collect import collect as collect_step
+from training.evidence.kept import Kept
+from training.evidence.published import PUBLISHED, missing, read_plan
 from training.intervals import RESAMPLES
 from training.line import say
 from training.measure import ALL
@@ -29,6 +33,31 @@ def collect(
     for run in runs:
         kept = collect_step(run, out, costs=costs)
         say(f"collect → {out / run.resolve().name}: {', '.join(path.name for path in kept)}")
+
+
+def backlog(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Where reports lie, such as models training/results.", exists=True)
+    ],
+    data: Data,
+    runs: Annotated[Path, typer.Option(help="The folder that gets a folder a run.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="The folder that keeps each run's results.")] = RESULTS_FOLDER,
+    published: Annotated[Path, typer.Option(help="The plan that names the runs.")] = PUBLISHED,
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="A run's name; may be repeated.")] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Runs beside each other; a GPU has room for many.")] = 1,
+    seconds: Annotated[float | None, typer.Option(min=1, help="When to stop, to go on another time.")] = None,
+) -> None:
+    """Make the runs that training/RESULTS.md still misses and collect what they bring; `results` shows it."""
+    wanted = [run for run in missing(read_plan(published), Kept(folders)) if not only or run.run in only]
+    if unknown := set(only or ()) - {run.run for run in wanted}:
+        raise OrderError(f"nothing misses {', '.join(sorted(unknown))}")
+    states = []
+    for ended in work_off(wanted, data, runs, out, at_once=at_once, seconds=seconds):
+        say(f"backlog: {ended.run} {ended.state}, {runs / ended.run}{LOG}")
+        states.append(ended.state)
+    if "failed" in states:
+        raise TrainingError(f"{states.count('failed')} of {len(states)} runs failed; their logs say why")
 
 
 def misclassified(data: Data, run: Run, out: Out = None) -> None:

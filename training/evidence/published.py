@@ -1,7 +1,9 @@
 """The table of the earlier work: what it published beside what came out here, row by row of `published.yaml`."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +38,21 @@ class Cell(_Strict):
         found = [f"{word} {value}" for word, value in values.items() if value is not None]
         awaited = [NOT_YET] if not found and (self.command or not self.reason) else []
         return "; ".join([*found, *awaited, *([self.reason] if self.reason else [])])
+
+
+class Missing(NamedTuple):
+    """A run that nobody made, and what makes it after `python -m training`."""
+
+    run: str
+    command: str
+
+    def words(self, data: Path, runs: Path) -> list[str]:
+        """The command line's words for pictures in `data` and a run below `runs`."""
+        return [*shlex.split(self.command), "--data", str(data), "--run", str(runs / self.run)]
+
+    def __str__(self) -> str:
+        """The command as a user types it."""
+        return f"python -m training {self.command} --data DATA --run runs/{self.run}"
 
 
 class Row(_Strict):
@@ -84,15 +101,15 @@ def comparison(plan: Plan, kept: Kept) -> str:
     return f"{table(HEAD, lines)}\n\n{bullets(plan.notes)}"
 
 
-def missing(plan: Plan, kept: Kept) -> Iterator[str]:
-    """The commands of runs that the plan names and nobody made, each once."""
-    tabled = {cell.run: cell for cell in _cells(plan.rows) if cell.command}
-    wanted = {run: cell.command for run, cell in tabled.items()
-              if run and not any(figure(kept, run, name) for name in cell.figures)}  # fmt: skip
+def missing(plan: Plan, kept: Kept) -> Iterator[Missing]:
+    """The runs that the plan names and nobody made, each once."""
+    ordered = {cell.run: (cell.command, cell.figures) for cell in _cells(plan.rows) if cell.run and cell.command}
+    wanted = {run: command for run, (command, figures) in ordered.items()
+              if not any(figure(kept, run, name) for name in figures)}  # fmt: skip
     for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.theta, plan.cross, plan.shortcut):
         wanted |= {run: command for run, command in study.commands.items() if not _was_made(run, kept)}
     for run, command in wanted.items():
-        yield f"python -m training {command} --data DATA --run runs/{run}"
+        yield Missing(run, command)
 
 
 def _was_made(run: str, kept: Kept) -> bool:

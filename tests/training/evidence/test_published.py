@@ -91,15 +91,15 @@ def test_the_shipped_plan_names_only_figures_and_recipes_that_there_are(kept: Ke
         assert cell.run or cell.reason
         for name in cell.figures:
             figure(kept, cell.run or "", name)
-    for command in missing(plan, kept):
-        file, *changes = command.partition(" --data")[0].replace("'", "").partition("recipes/")[2].split(" --set ")
+    for run in missing(plan, kept):
+        file, *changes = run.command.replace("'", "").partition("recipes/")[2].split(" --set ")
         if file:
             read_recipe(PUBLISHED.parent / "recipes" / file.split()[0], changes)
 
 
 def test_missing_runs_are_named_with_their_command(kept: Kept) -> None:
     plan = read_plan()
-    commands = list(missing(plan, kept))
+    commands = [str(run) for run in missing(plan, kept)]
     assert "python -m training experiment training/recipes/b0_adam.yaml --data DATA --run runs/b0_adam" in commands
     assert len(commands) == len(set(commands))
     assert comparison(plan, kept).count(NOT_YET) > 20

@@ -1,0 +1,79 @@
+"""Runs of a plan of our own, made as a user makes them: by processes of `python -m training`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.contract.card import REPORT_FILE
+from training.__main__ import main
+from training.config import Recipe
+from training.evidence.backlog import Ended, work_off
+from training.evidence.published import Missing
+from training.history import HISTORY
+
+EMPTY = {"title": "Nothing", "runs": []}
+KEYS = ("crossvalidations", "theta", "cross", "shortcut")
+
+
+@pytest.fixture
+def quick(recipe: Recipe, tmp_path: Path) -> Path:
+    """A recipe of one epoch."""
+    path = tmp_path / "quick.yaml"
+    path.write_text(recipe.model_copy(update={"stages": recipe.stages[-1:]}).model_dump_json())
+    return path
+
+
+def experiment(recipe: Path, *more: str) -> str:
+    return " ".join(("experiment", str(recipe), "--resamples 100", *more))
+
+
+def test_missing_runs_are_made_beside_each_other_and_collected(
+    quick: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = {run: {"run": run, "figures": {"test.accuracy": "test"}, "command": experiment(quick, f"--set seed={seed}")}
+             for seed, run in enumerate(("first", "second"))}  # fmt: skip
+    broken = {"run": "third", "figures": {"test.accuracy": "test"}, "command": experiment(quick, "--set sead=1")}
+    rows = [{"system": "a", "published": "1", "same": cells["first"], "honest": cells["second"]},
+            {"system": "b", "published": "1", "same": broken, "honest": broken}]  # fmt: skip
+    plan, kept = tmp_path / "plan.yaml", tmp_path / "kept"
+    plan.write_text(yaml.safe_dump({"rows": rows} | dict.fromkeys(KEYS, EMPTY)))
+    kept.mkdir()
+    words = ["training", "backlog", str(kept), "--data", str(pictures), "--runs", str(tmp_path / "runs"),
+             "--out", str(kept), "--published", str(plan), "--at-once", "2"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert sorted(path.parent.name for path in kept.glob(f"*/{REPORT_FILE}")) == ["first", "second"]
+    said = capsys.readouterr()
+    assert "third failed" in said.out
+    assert "1 of 3 runs failed" in said.err
+    assert "sead" in (tmp_path / "runs" / "third.log").read_text()
+    monkeypatch.setattr(sys, "argv", [*words, "--only", "first"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "nothing misses first" in capsys.readouterr().err
+
+
+def test_what_time_runs_out_for_goes_on_the_next_time(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
+    long = recipe.model_dump(mode="json") | {"stages": [{"size": 64, "epochs": 10_000}], "patience": 10_000}
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(long))
+    wanted = [Missing(run, experiment(tmp_path / "long.yaml")) for run in ("begun", "not_begun")]
+    runs, kept = tmp_path / "runs", tmp_path / "kept"
+
+    def epochs() -> int:
+        path = runs / "begun" / HISTORY
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    seconds = 10.0
+    while not epochs():
+        ended = list(work_off(wanted, pictures, runs, kept, seconds=seconds))
+        seconds *= 2
+    assert ended == [Ended("begun", "unfinished"), Ended("not_begun", "unfinished")]
+    assert not (runs / "not_begun").exists()
+    before = epochs()
+    list(work_off(wanted[:1], pictures, runs, kept, seconds=seconds))
+    assert epochs() > before
+    assert not kept.exists()

@@ -1,0 +1,76 @@
+"""Make the runs that `training/RESULTS.md` still misses, several at once, each a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from service.cpus import usable_cpus
+from training.evidence.collect import collect
+from training.evidence.published import Missing
+
+State = Literal["made", "failed", "unfinished"]
+LOG = ".log"
+"""Suffix of what a run's process says, beside the run's folder."""
+STOP_SECONDS = 30.0
+
+
+class Ended(NamedTuple):
+    """What became of a run: collected, failed, or stopped when time was over, to go on where it is."""
+
+    run: str
+    state: State
+
+
+def work_off(
+    wanted: Sequence[Missing], data: Path, runs: Path, target: Path, *, at_once: int = 1, seconds: float | None = None
+) -> Iterator[Ended]:
+    """Make the runs in their order, `at_once` beside each other, and collect each one's results into `target`.
+
+    The cores are shared out between them. When `seconds` are over, what runs is stopped and no other begins; the next
+    call goes on. Each process writes to `<runs>/<run>.log`.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    end = None if seconds is None else time.monotonic() + seconds
+    threads = str(max(1, usable_cpus() // at_once))
+
+    def make(one: Missing) -> Ended:
+        state = _make(one.words(data, runs), runs / f"{one.run}{LOG}", threads, end)
+        if state == "made":
+            collect(runs / one.run, target)
+        return Ended(one.run, state)
+
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        for made in as_completed([pool.submit(make, one) for one in wanted]):
+            yield made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make(words: Sequence[str], log: Path, threads: str, end: float | None) -> State:
+    """One command of `python -m training` from start to end, or until time is over."""
+    left = None if end is None else end - time.monotonic()
+    if left is not None and left <= 0:
+        return "unfinished"
+    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads} | os.environ
+    command = [sys.executable, "-m", "training", *words]
+    with log.open("wb") as lines, subprocess.Popen(command, env=environment, stdout=lines, stderr=lines) as process:  # noqa: S603 - ours
+        try:
+            return "failed" if process.wait(left) else "made"
+        except subprocess.TimeoutExpired:
+            return "unfinished"
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
