@@ -16,7 +16,7 @@ from rich.console import Console
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
-from training.evidence.command import backlog, collect, misclassified, shortcut
+from training.evidence.command import backlog, collect, mirror, misclassified, shortcut
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
@@ -119,8 +119,8 @@ def whole_line(
     line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations,
-                misclassified, shortcut, backlog, collect, results, quantize, resize, judge_variant):  # fmt: skip
+for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, mirror, misclassified,
+                shortcut, backlog, collect, results, quantize, resize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

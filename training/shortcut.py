@@ -20,7 +20,7 @@ from training.intervals import RESAMPLES, Chosen, Interval, bounded, intervals
 from training.measure import ALL
 from training.protocol import protocol
 from training.scores import Floats
-from training.train import RECIPE, input_spec, load_best, load_folds
+from training.train import RECIPE, input_spec, load_best, load_folds, load_tested
 from training.tumor import has_both, tumor_auroc
 from training.validation import logits_of
 
@@ -76,7 +76,7 @@ def measure_shortcut(data: Path, run: Path, target: Path, resamples: int = RESAM
         run=run.name,
         protocol=protocol(recipe.data),
         frame=blinders.FRAME,
-        in_sight=_in_sight(recipe, data, _tested(recipe, data, run)),
+        in_sight=_in_sight(recipe, data, load_tested(recipe, data, run)),
         network=_by_network(recipe, data, run, resamples),
         baselines=_by_baselines(recipe.model_copy(update={"size": SMALL}), data, run, resamples),
     )
@@ -123,7 +123,7 @@ def _auroc(slices: Slices, probs: Probabilities, recipe: Recipe, resamples: int)
 
 
 def _by_network(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[str, tuple[Told, ...]]:
-    tested, network = _tested(recipe, data, run), load_best(recipe, run)
+    tested, network = load_tested(recipe, data, run), load_best(recipe, run)
     temperature = read_temperature(run) if (run / CALIBRATION).exists() else 1.0
 
     def answer(pixels: Pixels) -> Probabilities:
@@ -135,16 +135,12 @@ def _by_network(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[s
 
 def _by_baselines(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[str, tuple[Told, ...]]:
     """The recipe's size is the baselines' own."""
-    seen, tested = load_folds(recipe, data, run, recipe.data.train_folds), _tested(recipe, data, run)
+    seen, tested = load_folds(recipe, data, run, recipe.data.train_folds), load_tested(recipe, data, run)
     seen, classes = seen.select(seen.known), len(recipe.class_names)
     return {
         name: told(tested, logistic(features(seen), seen.targets, features(tested), classes), recipe, resamples)
         for name, features in BASELINES.items()
     }
-
-
-def _tested(recipe: Recipe, data: Path, run: Path) -> Slices:
-    return load_folds(recipe, data, run, (*recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ())))
 
 
 def _in_sight(recipe: Recipe, data: Path, tested: Slices) -> float | None:

@@ -13,7 +13,7 @@ from service.contract.card import InputSpec
 from training import checkpoint, memory
 from training.batches import balance, draw_batches, size_of, steps_of
 from training.config import Recipe, read_recipe
-from training.data.index import read_index
+from training.data.index import NO_FOLD, read_index
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices, load_slices
 from training.errors import RecipeError, made_by
@@ -103,6 +103,11 @@ def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) ->
     rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
     chosen = [row for row in rows if row.fold in folds]
     return load_slices(chosen, data, input_spec(recipe), recipe.class_names, run.parent / "cache")
+
+
+def load_tested(recipe: Recipe, data: Path, run: Path) -> Slices:
+    """The slices of the test folds, and those of sources left out whole."""
+    return load_folds(recipe, data, run, (*recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ())))
 
 
 def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from service.cpus import usable_cpus
+import torch
+
 from training.evidence.collect import collect
 from training.evidence.published import Missing
 
@@ -36,7 +37,7 @@ def work_off(
     """
     runs.mkdir(parents=True, exist_ok=True)
     end = None if seconds is None else time.monotonic() + seconds
-    threads = str(max(1, usable_cpus() // at_once))
+    threads = str(max(1, torch.get_num_threads() // at_once))
 
     def make(one: Missing) -> Ended:
         state = _make(one.words(data, runs), runs / f"{one.run}{LOG}", threads, end)

@@ -8,6 +8,7 @@ from training.crossvalidate import CROSSVALIDATION
 from training.errors import OrderError
 from training.evidence.summary import SUMMARY, summarise
 from training.history import HISTORY
+from training.mirror import MIRROR
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
 from training.shortcut import SHORTCUT
@@ -15,7 +16,7 @@ from training.train import BALANCE
 from training.tune import BEST_TRIAL, IMPORTANCE
 
 RESULTS_FOLDER = Path("training/results")
-KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, PUBLIC_SHEET,
+KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, PUBLIC_SHEET,
         f"prune/{PRUNING}", "external-*.json")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
 

@@ -1,4 +1,4 @@
-"""The commands that turn runs into evidence: `backlog`, `collect`, `misclassified`, `shortcut`."""
+"""The commands that turn runs into evidence: `backlog`, `collect`, `mirror`, `misclassified`, `shortcut`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,10 @@ from training.evidence.published import PUBLISHED, missing, read_plan
 from training.intervals import RESAMPLES
 from training.line import say
 from training.measure import ALL
+from training.mirror import MIRROR, measure_mirror
 from training.misclassified import SHEET, draw_misclassified
 from training.shortcut import SHORTCUT, measure_shortcut
+from training.tables import number
 
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
 Run = Annotated[Path, typer.Option(help="Folder of the run.")]
@@ -58,6 +60,15 @@ def backlog(
         states.append(ended.state)
     if "failed" in states:
         raise TrainingError(f"{states.count('failed')} of {len(states)} runs failed; their logs say why")
+
+
+def mirror(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAMPLES) -> None:
+    """Measure what answering a slice and its mirror image brings: <run>/mirror.json."""
+    found = measure_mirror(data, run, out or run, resamples)
+    say(f"mirror → {(out or run) / MIRROR}")
+    for source, figures in found.figures.items():
+        for name, of in figures.items():
+            say(f"  {source:16} {name:22} {of.base:.4f} → {of.variant:.4f}  {number(of.difference)}", markup=False)
 
 
 def misclassified(data: Data, run: Run, out: Out = None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from training.evidence import sources, studies
+from training.evidence import levers, sources, studies
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Plan, comparison
 from training.misclassified import PUBLIC_SHEET
@@ -23,6 +23,7 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     costs = (section(study.title, studies.networks(study, kept), 3) for study in plan.networks)
     yield section("Networks and what they cost", "\n\n".join(costs))
     yield section(plan.crossvalidations.title, studies.crossvalidations(plan.crossvalidations, kept))
+    yield section(plan.levers.title, f"{levers.levers(plan.levers, kept)}\n\n{levers.mirrors(kept)}")
     yield section(plan.theta.title, studies.theta(plan.theta, kept))
     yield section("Pruning", _each(kept, PRUNING, lambda run: studies.pruning(run, kept, _picture(pictures, run))))
     yield section("Tuning", _each(kept, BEST_TRIAL, lambda run: studies.tuning(run, kept, page)))

@@ -69,6 +69,7 @@ class Study(_Strict):
 
     title: str
     runs: tuple[str, ...]
+    labels: dict[str, str] = {}
     commands: dict[str, str] = {}
     beside: str | None = None
     words: str = ""
@@ -82,6 +83,7 @@ class Plan(_Strict):
     curves: tuple[Study, ...] = ()
     networks: tuple[Study, ...] = ()
     crossvalidations: Study
+    levers: Study
     theta: Study
     cross: Study
     shortcut: Study
@@ -106,7 +108,8 @@ def missing(plan: Plan, kept: Kept) -> Iterator[Missing]:
     ordered = {cell.run: (cell.command, cell.figures) for cell in _cells(plan.rows) if cell.run and cell.command}
     wanted = {run: command for run, (command, figures) in ordered.items()
               if not any(figure(kept, run, name) for name in figures)}  # fmt: skip
-    for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.theta, plan.cross, plan.shortcut):
+    for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.levers, plan.theta, plan.cross,
+                  plan.shortcut):  # fmt: skip
         wanted |= {run: command for run, command in study.commands.items() if not _was_made(run, kept)}
     for run, command in wanted.items():
         yield Missing(run, command)

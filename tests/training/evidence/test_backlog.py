@@ -14,7 +14,7 @@ from training.evidence.published import Missing
 from training.history import HISTORY
 
 EMPTY = {"title": "Nothing", "runs": []}
-KEYS = ("crossvalidations", "theta", "cross", "shortcut")
+KEYS = ("crossvalidations", "levers", "theta", "cross", "shortcut")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from training.evidence.page import evidence
 from training.evidence.published import NOT_YET, Plan, read_plan
 from training.evidence.summary import SUMMARY, Summary
 from training.intervals import Interval
+from training.mirror import measure_mirror
 from training.misclassified import draw_misclassified
 from training.pruning_report import PRUNING
 from training.report import Report
@@ -35,6 +36,7 @@ def kept(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactor
         patched.setitem(PUBLISHABLE, "drawn", "Drawn here.")
         draw_misclassified(pictures, run)
     measure_shortcut(pictures, run, run, resamples=20)
+    measure_mirror(pictures, run, run, resamples=20)
     level = {"weights": 9, "zeros": 0.5, "accuracy_before": 0.5, "accuracy_after": 0.75}
     levels = [level | {"method": method, "percent": percent, "time": {"median": time, "low": time, "high": time}}
               for method, percent, time in METHODS]  # fmt: skip
@@ -70,7 +72,7 @@ def plan() -> Plan:
     shipped = read_plan()
     named = {"runs": ("some", "another"), "beside": "some"}
     studies = {name: getattr(shipped, name).model_copy(update=named)
-               for name in ("crossvalidations", "theta", "cross", "shortcut")}  # fmt: skip
+               for name in ("crossvalidations", "levers", "theta", "cross", "shortcut")}  # fmt: skip
     lists = {name: tuple(each.model_copy(update=named) for each in getattr(shipped, name)[:1])
              for name in ("curves", "networks")}  # fmt: skip
     return shipped.model_copy(update=studies | lists)
@@ -87,7 +89,7 @@ def part(text: str, title: str) -> str:
 
 
 def test_every_section_shows_the_run_that_there_is_and_names_the_one_that_there_is_not(text: str) -> None:
-    for title in ("Learning curves", "Networks and what they cost", "Cross-validation", "Joint or apart",
+    for title in ("Learning curves", "Networks and what they cost", "Cross-validation", "Levers", "Joint or apart",
                   "The source shortcut", "Across sets"):  # fmt: skip
         assert "some" in part(text, title), title
         assert NOT_YET in part(text, title).lower(), title
@@ -128,6 +130,7 @@ def test_pictures_are_drawn_beside_the_page_and_found_from_it(text: str, tmp_pat
 def test_pruning_tuning_folds_and_wrong_answers_are_told(text: str) -> None:
     assert "Masks alone bring no speed" in part(text, "Pruning")
     assert "| dropout | 0.25 | 0.75 |" in part(text, "Tuning")
+    assert "| some | all test folds | 8 | accuracy |" in part(text, "Levers")
     assert "| some | 4 | 0.900 ± 0.010 |" in part(text, "Cross-validation")
     assert "slices of known class answered wrongly" in part(text, "Misclassified")
 

@@ -1,0 +1,117 @@
+"""What answering a slice and its mirror image brings: one of the levers that need no training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import roc_auc_score
+
+from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
+from training import scores
+from training.calibrate import read_temperature
+from training.config import Recipe, read_recipe
+from training.data.index import NO_FOLD
+from training.data.slices import Slices
+from training.errors import made_by
+from training.intervals import RESAMPLES, Chosen, intervals
+from training.measure import ALL
+from training.protocol import protocol
+from training.train import RECIPE, load_best, load_tested
+from training.tumor import has_both, shows_tumor
+from training.validation import logits_of
+from training.variants.report import Difference
+
+MIRROR = "mirror.json"
+Flags = npt.NDArray[np.bool_]
+
+
+class Mirrored(BaseModel):
+    """By source: the slice alone (`base`) beside the mean over it and its mirror image (`variant`).
+
+    A source left out whole tells tumour or not; what the test folds hold of known class tells classes, under `ALL`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    protocol: str
+    slices: dict[str, int]
+    figures: dict[str, dict[str, Difference]]
+
+
+def measure_mirror(data: Path, run: Path, target: Path, resamples: int = RESAMPLES) -> Mirrored:
+    """Write `<target>/mirror.json`: the run's network on its test slices, with and without their mirror images."""
+    recipe = read_recipe(made_by("train", run / RECIPE))
+    slices, network = load_tested(recipe, data, run), load_best(recipe, run)
+    temperature = read_temperature(run)
+
+    def answer(seen: Slices) -> Probabilities:
+        return probabilities(logits_of(network, seen, "cpu").numpy(), temperature)
+
+    alone = answer(slices)
+    both = (alone + answer(Slices(slices.rows, np.ascontiguousarray(slices.pixels[..., ::-1]), slices.allowed))) / 2
+    parts = {name: keep for name, keep in _parts(slices).items() if name == ALL or _asks_both(slices, keep, recipe)}
+    found = Mirrored(
+        run=run.name,
+        protocol=protocol(recipe.data),
+        slices={name: int(keep.sum()) for name, keep in parts.items()},
+        figures={
+            name: _differences(slices.select(keep), alone[keep], both[keep], recipe, resamples, classes=name == ALL)
+            for name, keep in parts.items()
+        },
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    (target / MIRROR).write_text(found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def _parts(slices: Slices) -> dict[str, Flags]:
+    """Which slices count for all test folds, and for each source that was left out."""
+    dealt = np.array([row.fold != NO_FOLD for row in slices.rows])
+    sources = np.array([row.dataset for row in slices.rows])
+    left_out = {str(name): sources == name for name in sorted({*sources[~dealt].tolist()})}
+    return {ALL: dealt & slices.known} | left_out
+
+
+def _asks_both(slices: Slices, keep: Flags, recipe: Recipe) -> bool:
+    return NO_TUMOR in recipe.class_names and has_both(slices.select(keep).rows)
+
+
+def _differences(
+    slices: Slices, alone: Probabilities, both: Probabilities, recipe: Recipe, resamples: int, *, classes: bool
+) -> dict[str, Difference]:
+    figures = _of_classes(slices) if classes else _of_tumors(slices, recipe)
+
+    def difference(chosen: Chosen) -> dict[str, float]:
+        base, variant = figures(alone[chosen], chosen), figures(both[chosen], chosen)
+        return {name: variant[name] - base[name] for name in base}
+
+    everything = np.arange(len(slices.rows))
+    base, variant = figures(alone, everything), figures(both, everything)
+    found = intervals(difference, slices.rows, recipe.seed, resamples)
+    return {name: Difference(base=base[name], variant=variant[name], difference=of) for name, of in found.items()}
+
+
+def _of_classes(slices: Slices) -> Callable[[Probabilities, Chosen], dict[str, float]]:
+    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
+        targets = slices.targets[chosen]
+        matrix = scores.confusion_matrix(probs.argmax(axis=1), targets, probs.shape[1])
+        return {
+            "accuracy": scores.accuracy(matrix),
+            "macro F1": float(scores.precision_recall_f1(matrix)[2].mean()),
+            "ECE": scores.expected_calibration_error(probs, targets),
+        }
+
+    return figures
+
+
+def _of_tumors(slices: Slices, recipe: Recipe) -> Callable[[Probabilities, Chosen], dict[str, float]]:
+    shows = shows_tumor(slices.rows)
+
+    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
+        tumor = tumor_probability(probs, recipe.class_names)
+        return {"tumour or not, AUROC": float(roc_auc_score(shows[chosen], tumor))}
+
+    return figures
