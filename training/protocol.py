@@ -22,6 +22,7 @@ def notes(data: DataConfig) -> tuple[str, ...]:
         *(f"{dataset}: {provenance(dataset).fault}" for dataset in data.datasets),
         "A rate that is 0 or 1 on every slice has a bootstrap interval of no width, which is not certainty: the exact "
         "binomial bound over its groups stands there instead (Clopper & Pearson 1934).",
+        "An AUROC of 1 stands with the bound of the kind of slice that has the fewest groups.",
         "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
         "interval or below it.",
     )

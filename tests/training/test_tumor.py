@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.data.index import Row
-from training.tumor import has_both, tumor_intervals
+from training.tumor import has_both, tumor_auroc, tumor_intervals
 
 
 def row(label: str, group: str) -> Row:
@@ -19,6 +19,15 @@ def test_a_perfect_order_at_a_shifted_threshold_shows_as_such() -> None:
     assert found["sensitivity"].value == 35 / 40
     assert found["specificity"].value == 1
     assert found["specificity"].low == pytest.approx(0.025 ** (1 / 20))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_perfect_order_is_exactly_one_and_as_uncertain_as_the_fewest_groups_leave_it(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    tumor = np.array([draws.uniform(0, 0.5) if row.label == "no_tumor" else draws.uniform(0.5, 1) for row in ROWS])
+    for found in (tumor_intervals(ROWS, tumor, 1, 50)["auroc"], tumor_auroc(ROWS, tumor, 1, 50)):
+        assert (found.value, found.high) == (1, 1)
+        assert found.low == pytest.approx(0.025 ** (1 / 20))
 
 
 def test_types_of_tumour_do_not_matter_and_one_kind_alone_is_told() -> None:
