@@ -15,7 +15,7 @@ from training.tables import number, table
 THRESHOLD = 0.5
 """Tumour probability from which a slice is called a tumour."""
 SENSITIVITY = 0.95
-"""Sensitivity at which `specificity_at_95` is read off: a point of the ROC curve, not a threshold that was chosen."""
+"""Least sensitivity where `specificity_at_95` is read off: a point of the ROC curve, no threshold that was chosen."""
 SHOWN = {
     "auroc": "AUROC",
     "sensitivity": "sensitivity",
@@ -38,7 +38,7 @@ def tumor_intervals(
             "specificity": float((~called[~ill]).mean()),
             "accuracy": float((called == ill).mean()),
             "auroc": area_under_roc(given, ill),
-            "specificity_at_95": float((given[~ill] < np.quantile(given[ill], 1 - SENSITIVITY)).mean()),
+            "specificity_at_95": float((given[~ill] < _least_called(given[ill])).mean()),
         }
 
     found = intervals(figures, rows, seed, resamples)
@@ -84,6 +84,11 @@ def tumor_table(report: Report) -> str:
         for of in report.tumor_or_not
     )
     return table(["source", "slices", *SHOWN.values()], lines)
+
+
+def _least_called(tumor: npt.NDArray[np.float64]) -> float:
+    """The highest threshold that still calls a share of at least `SENSITIVITY` of these probabilities (N,)."""
+    return float(np.sort(tumor)[int(len(tumor) * (1 - SENSITIVITY))])
 
 
 def _groups(rows: Sequence[Row]) -> tuple[int, int]:

@@ -30,6 +30,16 @@ def test_a_perfect_order_is_exactly_one_and_as_uncertain_as_the_fewest_groups_le
         assert found.low == pytest.approx(0.025 ** (1 / 20))
 
 
+@pytest.mark.parametrize(("tumors", "missed"), [(10, 0), (20, 1), (38, 1), (40, 2)])
+def test_specificity_is_read_off_where_sensitivity_is_not_below_what_is_promised(tumors: int, missed: int) -> None:
+    """Tumours lie at 0.5, 1.5 and so on, slices without one at 1, 2 and so on: a miss wins a slice."""
+    rows = [row("glioma", f"g{i}") for i in range(tumors)] + [row("no_tumor", f"n{i}") for i in range(10)]
+    tumor = np.array([*(i + 0.5 for i in range(tumors)), *(i + 1.0 for i in range(10))])
+    found = tumor_intervals(rows, tumor, seed=1, resamples=20)["specificity_at_95"]
+    assert missed <= 0.05 * tumors
+    assert found.value == missed / 10
+
+
 def test_types_of_tumour_do_not_matter_and_one_kind_alone_is_told() -> None:
     assert has_both(ROWS)
     assert not has_both([row for row in ROWS if row.label != "no_tumor"])
