@@ -28,6 +28,7 @@ from training.networks.classifier import Classifier
 from training.pruning_report import Ratio, compare_times, write_report
 from training.train import RECIPE, load_best, load_folds, train
 from training.validation import logits_of
+from training.whole import write_whole
 
 LEVEL = "level.json"
 START = "start.pt"
@@ -161,7 +162,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
         macro_f1_after=f1_after,
         time=compare_times(dense, _graph(after, home, known), known.pixels[:8]),
     )
-    (home / LEVEL).write_text(level.model_dump_json(indent=2) + "\n")
+    write_whole(home / LEVEL, level.model_dump_json(indent=2) + "\n")
     return level
 
 
