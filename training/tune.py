@@ -15,13 +15,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from training.config import Recipe
+from training.config import Recipe, read_recipe
+from training.data.index import read_index, write_index
 from training.errors import RecipeError
 from training.history import Line
 from training.index import INDEX, index
 from training.networks.plain import SHAPES
 from training.recipefile import merge
-from training.train import train
+from training.train import RECIPE, train
+from training.whole import write_whole
 
 JOURNAL = "journal.log"
 BEST_TRIAL = "best_trial.json"
@@ -37,11 +39,11 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
-    network whose widths are fixed.
+    network whose widths are fixed, and where the search began with another recipe or on other rows.
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
-    index(recipe, data, run)
+    _begin(recipe, data, run)
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
@@ -64,6 +66,19 @@ def open_study(run: Path, seed: int) -> optuna.Study:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def _begin(recipe: Recipe, data: Path, run: Path) -> None:
+    """Index and note the recipe, unless trials that were made otherwise would be held against those to come."""
+    begun = (run / JOURNAL).exists()
+    if begun and (run / RECIPE).exists() and read_recipe(run / RECIPE) != recipe:
+        raise RecipeError(f"{run} began with another recipe: choose a new run")
+    rows = read_index(run / INDEX) if begun else []
+    index(recipe, data, run)
+    if begun and read_index(run / INDEX) != rows:
+        write_index(rows, run / INDEX)
+        raise RecipeError(f"{run} began on another index: choose a new run")
+    write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
 
 
 def suggest(trial: BaseTrial, recipe: Recipe) -> Recipe:
