@@ -116,7 +116,7 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     scores: list[float] = []
 
     def watch(line: Line) -> None:
-        scores.append(-line["val_loss"] if recipe.best_by == "val_loss" else line[recipe.best_by])
+        scores.append(_as_score(recipe, line[recipe.best_by]))
         trial.report(max(scores), line["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -125,10 +125,16 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     return max(scores)
 
 
+def _as_score(recipe: Recipe, figure: float) -> float:
+    """The figure as a score, of which more is better; and a score as the figure."""
+    return -figure if recipe.best_by == "val_loss" else figure
+
+
 def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     best = study.best_trial
     counts = {state.name.lower(): sum(trial.state == state for trial in study.trials) for state in DONE}
-    told = {"trial": best.number, recipe.best_by: best.value, "parameters": best.params, "trials": counts}
+    value = _as_score(recipe, best.value or 0.0)
+    told = {"trial": best.number, recipe.best_by: value, "parameters": best.params, "trials": counts}
     told["importances"] = importances(study)
     (run / BEST_TRIAL).write_text(json.dumps(told, indent=2) + "\n")
     found = merge(recipe.model_dump(mode="json"), changes_of(recipe, best.params), {"name": f"{recipe.name}-best"})

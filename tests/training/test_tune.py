@@ -103,6 +103,21 @@ def test_a_search_does_not_go_on_with_another_recipe_or_on_other_rows(
     assert len(open_study(run, tuned.seed).trials) == 1
 
 
+def test_a_loss_that_was_searched_for_is_told_as_one(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.5, 0.25, 0.75])
+
+    def learn(_: Recipe, __: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        watch({"epoch": 0, "val_loss": next(losses)})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    assert tune(tuned.model_copy(update={"best_by": "val_loss"}), pictures, run, trials=3).number == 1
+    assert json.loads((run / BEST_TRIAL).read_text())["val_loss"] == 0.25
+
+
 def test_every_choice_reaches_the_recipe(tuned: Recipe) -> None:
     chosen = {"learning_rate": 0.003, "dropout": 0.1, "width": 8, "dense": 32, "augmentation": 0.5}
     found = suggest(optuna.trial.FixedTrial(chosen), tuned)
