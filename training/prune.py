@@ -141,10 +141,9 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
         done = Level.model_validate_json((home / LEVEL).read_bytes())
-        if done.checkpoint_sha256 != digest:
-            raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
+        _refuse_other(done.checkpoint_sha256, digest, home)
         return done
-    changed = _begin(plan, recipe, run, home)
+    changed = _begin(plan, recipe, run, home, digest=digest)
     train(changed, data, home)
     before = load_best(changed, home)
     before.load_state_dict(checkpoint.load(home / START)["network"])
@@ -166,18 +165,31 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     return level
 
 
-def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path) -> Recipe:
-    """Cut, keep the result as the level's starting weights, and say how it is retrained."""
+def _refuse_other(digest: str, wanted: str, home: Path) -> None:
+    if digest != wanted:
+        raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
+
+
+def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, *, digest: str) -> Recipe:
+    """Cut, keep the result as the level's starting weights, and say how it is retrained.
+
+    Raises `OrderError` where the level before is not finished, or this one began from another checkpoint than the one
+    of `digest`.
+    """
+    if plan.after:
+        made_by(f"prune --only {plan.after}", home.parent / plan.after / LEVEL)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run / INDEX, home / INDEX)
-    network = load_best(recipe, run.joinpath("prune", plan.after) if plan.after else run)
-    if not (home / START).exists():
+    if (home / START).exists():
+        _refuse_other(checkpoint.load(home / START).get("checkpoint_sha256", digest), digest, home)
+    else:
+        network = load_best(recipe, home.parent / plan.after if plan.after else run)
         if plan.method == "channels":
             history = prune_channels(network, recipe.size, plan.percent / 100)
             (home / CHANNELS).write_text(json.dumps(history))
         else:
             cut_weights(network, plan.percent / 100)
-        checkpoint.save({"network": network.state_dict()}, home / START)
+        checkpoint.save({"network": network.state_dict(), "checkpoint_sha256": digest}, home / START)
     return recipe.model_copy(update=dict(_changes(plan, recipe, home)))
 
 
