@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -60,12 +60,17 @@ PLANS = (
 
 
 class Level(BaseModel):
-    """What a level has, answers and costs; accuracy and macro-F1 on the test folds, of known class."""
+    """What a level has, answers and costs; accuracy and macro-F1 on the test folds, of known class.
+
+    It was retrained for `epochs` at most, from `learning_rate`: levels made at different times may differ in them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
     percent: int
+    epochs: int
+    learning_rate: float
     checkpoint_sha256: str
     weights: int
     zeros: float
@@ -140,7 +145,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     home = run / "prune" / plan.name
     digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
-        done = Level.model_validate_json((home / LEVEL).read_bytes())
+        done = Level.model_validate(_effort(read_recipe(home / RECIPE)) | json.loads((home / LEVEL).read_bytes()))
         _refuse_other(done.checkpoint_sha256, digest, home)
         return done
     changed = _begin(plan, recipe, run, home, digest=digest)
@@ -152,6 +157,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     level = Level(
         method=plan.method,
         percent=plan.percent,
+        **_effort(changed),
         checkpoint_sha256=digest,
         weights=sum(weight.numel() for weight in after.parameters()),
         zeros=share_of_zeros(after),
@@ -163,6 +169,11 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     )
     write_whole(home / LEVEL, level.model_dump_json(indent=2) + "\n")
     return level
+
+
+def _effort(recipe: Recipe) -> dict[str, Any]:
+    """How long a level is retrained and how fast; one made before levels said so has it in its recipe alone."""
+    return {"epochs": recipe.epochs, "learning_rate": recipe.optimizer.learning_rate}
 
 
 def _refuse_other(digest: str, wanted: str, home: Path) -> None:
