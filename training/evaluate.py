@@ -19,7 +19,7 @@ from training.config import Recipe, read_recipe
 from training.confusion import CONFUSION, draw_confusion
 from training.data.index import NO_FOLD, Row, read_index, sha256_of
 from training.data.slices import Slices
-from training.errors import made_by
+from training.errors import DataError, made_by
 from training.export import read_graph
 from training.graph import Floats, Graph
 from training.index import INDEX
@@ -76,6 +76,8 @@ def _report(
     seed, names = recipe.seed, recipe.class_names
     dealt = np.array([row.fold != NO_FOLD for row in predictions.slices.rows])
     known = predictions.select(predictions.slices.known & dealt)
+    if absent := set(names) - {row.label for row in known.slices.rows}:
+        raise DataError(f"the test folds of {run} hold no {', '.join(sorted(absent))}: choose others")
     figures = measure.known_figures(known, seed, resamples)
     matrix = confusion_matrix(known.answers, known.slices.targets, len(names))
     title = f"{len(known.answers)} test slices, accuracy {figures['accuracy'].value:.3f}"
