@@ -58,7 +58,7 @@ def draw_batches(
     """The batches of an epoch at its size, with a progress bar."""
     drawn, size = draw(source, recipe, generator).numpy(), size_of(recipe, epoch)
     starts = range(0, len(drawn), recipe.optimizer.batch_size)
-    absent = recipe.class_names.index(NO_TUMOR) if NO_TUMOR in recipe.class_names else 0
+    absent = recipe.class_names.index(NO_TUMOR) if NO_TUMOR in recipe.class_names else None
     for start in track(starts, f"epoch {epoch + 1} of {recipe.epochs}, {size} px", transient=True):
         chosen = drawn[start : start + recipe.optimizer.batch_size]
         pixels, seen, allowed, known = (

@@ -23,6 +23,7 @@ from training.report import Report
 from training.train import RECIPE, train
 
 CROSSVALIDATION = "crossvalidation.json"
+FOLD = "fold-"
 OF_EPOCH = ("val_accuracy", "val_loss", "val_macro_f1", "train_accuracy", "train_loss")
 
 
@@ -51,7 +52,7 @@ class CrossValidation(BaseModel):
 
 def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES) -> CrossValidation:
     """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`."""
-    runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"fold-{fold}", resamples) for fold in folds_of(recipe)]
+    runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"{FOLD}{fold}", resamples) for fold in folds_of(recipe)]
     found = summarise(recipe, runs, resamples)
     (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
     draw_misclassified(data, run)

@@ -48,7 +48,7 @@ def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
     )
     sections = (
         f"# Pictures of {recipe.name}",
-        section("Sources", bullets(_source(name) for name in recipe.data.datasets)),
+        section("Sources", bullets(_source(name, recipe.data.split) for name in recipe.data.datasets)),
         section("Counts", table(["source", "label", "slices", "groups", "folds"], _counts(rows))),
         section("Sizes and modes", table(["source", "label", "width by height", "modes"], _shapes(rows, seen))),
         section(
@@ -84,9 +84,9 @@ def _see(path: Path) -> Seen:
         return Seen(image.mode, thumbnail(image))
 
 
-def _source(dataset: str) -> str:
+def _source(dataset: str, split: str) -> str:
     known = provenance(dataset)
-    return f"**{dataset}**: {known.origin}; {known.licence}. {known.fault}"
+    return f"**{dataset}**: {known.origin}; {known.licence}. {known.fault_of(split)}"
 
 
 def _kinds(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

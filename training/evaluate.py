@@ -19,7 +19,7 @@ from training.config import Recipe, read_recipe
 from training.confusion import CONFUSION, draw_confusion
 from training.data.index import NO_FOLD, Row, read_index, sha256_of
 from training.data.slices import Slices
-from training.errors import made_by
+from training.errors import DataError, made_by
 from training.export import read_graph
 from training.graph import Floats, Graph
 from training.index import INDEX
@@ -32,6 +32,7 @@ from training.report import Bar, Measured, Report
 from training.scores import confusion_matrix
 from training.train import RECIPE, load_best, load_folds
 from training.validation import logits_of
+from training.whole import write_whole
 
 LEAST_MACRO_F1 = 0.94
 MOST_ECE = 0.03
@@ -40,7 +41,8 @@ MOST_ECE = 0.03
 def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequence[str] = ()) -> Report:
     """Write `report.json`, `confusion.png`, `predictions.csv` and `misclassified.png` for the recipe's test folds.
 
-    `remarks` stand first among the report's notes: what a reader must know that the recipe cannot say.
+    The report comes after the predictions, so that whoever finds it finds both. `remarks` stand first among the
+    report's notes: what a reader must know that the recipe cannot say.
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
     tested = load_folds(recipe, data, run, (*recipe.data.test_folds, *_set_aside(recipe)))
@@ -48,8 +50,8 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
     found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
     report = found.model_copy(update={"notes": (*remarks, *found.notes)})
-    (run / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n")
     write_predictions(predictions, run / PREDICTIONS)
+    write_whole(run / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
     draw_misclassified(data, run)
     return report
 
@@ -74,6 +76,8 @@ def _report(
     seed, names = recipe.seed, recipe.class_names
     dealt = np.array([row.fold != NO_FOLD for row in predictions.slices.rows])
     known = predictions.select(predictions.slices.known & dealt)
+    if absent := set(names) - {row.label for row in known.slices.rows}:
+        raise DataError(f"the test folds of {run} hold no {', '.join(sorted(absent))}: choose others")
     figures = measure.known_figures(known, seed, resamples)
     matrix = confusion_matrix(known.answers, known.slices.targets, len(names))
     title = f"{len(known.answers)} test slices, accuracy {figures['accuracy'].value:.3f}"

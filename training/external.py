@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_curve
 
 from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
-from service.contract.probabilities import probabilities, tumor_probability
+from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
 from training.calibrate import read_temperature
-from training.config import read_recipe
+from training.config import UNKNOWN_TUMOR, read_recipe
 from training.data.folders import Found, rows_of_folders
 from training.data.index import Row, sha256_of
 from training.data.slices import read_slices
-from training.errors import DataError, made_by
+from training.errors import DataError, RecipeError, made_by
 from training.export import read_graph
 from training.graph import Graph
 from training.intervals import RESAMPLES, Interval
@@ -26,6 +26,8 @@ from training.train import RECIPE, input_spec
 from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
 
 SEED = 0
+TYPES = ("glioma", "meningioma", "pituitary")
+"""Tumours that any network may be asked about, whether it tells them apart or not."""
 
 
 class External(BaseModel):
@@ -56,10 +58,15 @@ class Asked(NamedTuple):
 def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESAMPLES) -> External:
     """Write `<target>/external-<folder>.json` and `.png` (ROC) for what `run`, a run or a bundle, answers to `folder`.
 
-    Raises `DataError` where the folder holds no tumour or no slice without one.
+    Raises `DataError` where the folder holds no tumour or no slice without one, or folders whose names are no label,
+    and `RecipeError` for a network that only tells tumours apart.
     """
     asked = read_asked(run)
+    if NO_TUMOR not in asked.class_names:
+        raise RecipeError(f"{run} only tells tumours apart, and cannot be asked whether there is one")
+    target.mkdir(parents=True, exist_ok=True)
     found = rows_of_folders(folder.resolve().parent, [folder.resolve().name])
+    _refuse_strange(found.rows, asked, folder)
     if not has_both(found.rows):
         raise DataError(f"{folder} must hold slices with a tumour and slices without one")
     pixels = read_slices(found.rows, folder.resolve().parent, asked.spec)
@@ -92,6 +99,14 @@ def draw_roc(shows: npt.NDArray[np.bool_], tumor: npt.NDArray[np.float64], repor
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"Tumour or not: {report.folder}")
     axes.legend(loc="lower right")
     figure.savefig(path, metadata={"Software": None})
+
+
+def _refuse_strange(rows: Sequence[Row], asked: Asked, folder: Path) -> None:
+    """Whatever is not `no` would count as a tumour: Br35H comes with a folder `pred` of both."""
+    labels = {NO_TUMOR, UNKNOWN_TUMOR, *TYPES, *asked.class_names}
+    strange = {Path(row.path).parent.name for row in rows if row.label not in labels}
+    if strange:
+        raise DataError(f"{folder} holds {', '.join(sorted(strange))}, which is neither yes, no nor a class: remove it")
 
 
 def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64], resamples: int) -> External:

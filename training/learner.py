@@ -63,13 +63,14 @@ class Learner:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs, by name."""
-        return {name: part.state_dict() for name, part in self._states().items()}
+        """What a resumed run needs, by name; parts too, whose size batch norms and dropout depend on."""
+        return {name: part.state_dict() for name, part in self._states().items()} | {"parts": self.parts.size}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         for name, part in self._states().items():
             part.load_state_dict(state[name])
+        self.parts.size = state.get("parts", self.parts.size)
 
     def _states(self) -> dict[str, Any]:
         named = {"network": self.network, "outline": self.outline, "average": self.average}

@@ -65,7 +65,10 @@ def known_figures(known: Predictions, seed: int, resamples: int) -> dict[str, In
             "brier_uncalibrated": scores.brier(raw, right),
         }
 
-    return intervals(figures, known.slices.rows, seed, resamples)
+    found = intervals(figures, known.slices.rows, seed, resamples)
+    groups = count(known.slices.rows)[1].values()
+    asked = {"accuracy": sum(groups), "macro_f1": sum(groups), "auroc": min(groups)}
+    return found | {name: bounded(found[name], number) for name, number in asked.items()}
 
 
 def by_class(figures: dict[str, Interval], rows: Sequence[Row], names: Sequence[str]) -> dict[str, ClassFigures]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from sklearn.metrics import roc_auc_score
 
 from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
 from training import scores
@@ -18,6 +17,7 @@ from training.errors import made_by
 from training.intervals import RESAMPLES, Chosen, intervals
 from training.measure import ALL
 from training.protocol import protocol
+from training.scores import area_under_roc
 from training.train import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
 from training.validation import logits_of
@@ -112,6 +112,6 @@ def _of_tumors(slices: Slices, recipe: Recipe) -> Callable[[Probabilities, Chose
 
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
         tumor = tumor_probability(probs, recipe.class_names)
-        return {"tumour or not, AUROC": float(roc_auc_score(shows[chosen], tumor))}
+        return {"tumour or not, AUROC": area_under_roc(tumor, shows[chosen])}
 
     return figures

@@ -9,6 +9,7 @@ import onnxruntime
 from pydantic import BaseModel, ConfigDict
 
 from training.errors import made_by
+from training.whole import write_whole
 
 ORIGIN_FILE = "origin.json"
 LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscript")
@@ -30,9 +31,8 @@ def write_origin(run: Path, weights: str = "random") -> None:
     if not (run / ORIGIN_FILE).exists():
         versions = {library: version_of(library) for library in LIBRARIES}
         versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
-        (run / ORIGIN_FILE).write_text(
-            Origin(commit=commit(), versions=versions, weights=weights).model_dump_json(indent=2)
-        )
+        origin = Origin(commit=commit(), versions=versions, weights=weights)
+        write_whole(run / ORIGIN_FILE, origin.model_dump_json(indent=2))
 
 
 def read_origin(run: Path) -> Origin:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from training.errors import made_by
 from training.measure import Predictions
+from training.whole import whole
 
 PREDICTIONS = "predictions.csv"
 
@@ -13,7 +14,7 @@ PREDICTIONS = "predictions.csv"
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """One line a slice, probabilities in as many digits as they have."""
     names = predictions.class_names
-    with path.open("w", newline="") as lines:
+    with whole(path) as partial, partial.open("w", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(["path", "dataset", "label", "predicted", *names])
         for row, answer, probs in zip(

@@ -11,7 +11,7 @@ def protocol(data: DataConfig) -> str:
         f"the epoch and the temperature, {_folds(data.test_folds)} tested; nothing of this run was fitted to the "
         f"last. Split by {data.split_by}. {_left_out(data)}Figures are of slices of known class; "
         "slices of unknown tumour type count by source only. "
-        "Intervals are 95 % percentile intervals of a bootstrap over groups of near-duplicates, within labels; they "
+        f"Intervals are 95 % percentile intervals of a bootstrap over {_drawn(data)}, within labels; they "
         "hold the trained network and the folds fixed."
     )
 
@@ -19,12 +19,18 @@ def protocol(data: DataConfig) -> str:
 def notes(data: DataConfig) -> tuple[str, ...]:
     """What a reader of the figures must know beside them."""
     return (
-        *(f"{dataset}: {provenance(dataset).fault}" for dataset in data.datasets),
+        *(f"{dataset}: {provenance(dataset).fault_of(data.split)}" for dataset in data.datasets),
         "A rate that is 0 or 1 on every slice has a bootstrap interval of no width, which is not certainty: the exact "
         "binomial bound over its groups stands there instead (Clopper & Pearson 1934).",
+        "An AUROC of 1 stands with the bound of the kind of slice that has the fewest groups.",
         "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
         "interval or below it.",
     )
+
+
+def _drawn(data: DataConfig) -> str:
+    """What the bootstrap draws: where slices were dealt one by one, each is its own group."""
+    return "slices" if data.split == "random" else "groups of near-duplicates"
 
 
 def _left_out(data: DataConfig) -> str:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +28,7 @@ from training.networks.classifier import Classifier
 from training.pruning_report import Ratio, compare_times, write_report
 from training.train import RECIPE, load_best, load_folds, train
 from training.validation import logits_of
+from training.whole import write_whole
 
 LEVEL = "level.json"
 START = "start.pt"
@@ -59,12 +60,17 @@ PLANS = (
 
 
 class Level(BaseModel):
-    """What a level has, answers and costs; accuracy and macro-F1 on the test folds, of known class."""
+    """What a level has, answers and costs; accuracy and macro-F1 on the test folds, of known class.
+
+    It was retrained for `epochs` at most, from `learning_rate`: levels made at different times may differ in them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
     percent: int
+    epochs: int
+    learning_rate: float
     checkpoint_sha256: str
     weights: int
     zeros: float
@@ -139,11 +145,10 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     home = run / "prune" / plan.name
     digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
-        done = Level.model_validate_json((home / LEVEL).read_bytes())
-        if done.checkpoint_sha256 != digest:
-            raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
+        done = Level.model_validate(_effort(read_recipe(home / RECIPE)) | json.loads((home / LEVEL).read_bytes()))
+        _refuse_other(done.checkpoint_sha256, digest, home)
         return done
-    changed = _begin(plan, recipe, run, home)
+    changed = _begin(plan, recipe, run, home, digest=digest)
     train(changed, data, home)
     before = load_best(changed, home)
     before.load_state_dict(checkpoint.load(home / START)["network"])
@@ -152,6 +157,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
     level = Level(
         method=plan.method,
         percent=plan.percent,
+        **_effort(changed),
         checkpoint_sha256=digest,
         weights=sum(weight.numel() for weight in after.parameters()),
         zeros=share_of_zeros(after),
@@ -161,22 +167,40 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
         macro_f1_after=f1_after,
         time=compare_times(dense, _graph(after, home, known), known.pixels[:8]),
     )
-    (home / LEVEL).write_text(level.model_dump_json(indent=2) + "\n")
+    write_whole(home / LEVEL, level.model_dump_json(indent=2) + "\n")
     return level
 
 
-def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path) -> Recipe:
-    """Cut, keep the result as the level's starting weights, and say how it is retrained."""
+def _effort(recipe: Recipe) -> dict[str, Any]:
+    """How long a level is retrained and how fast; one made before levels said so has it in its recipe alone."""
+    return {"epochs": recipe.epochs, "learning_rate": recipe.optimizer.learning_rate}
+
+
+def _refuse_other(digest: str, wanted: str, home: Path) -> None:
+    if digest != wanted:
+        raise OrderError(f"{home} was pruned from another checkpoint: remove {home.parent} and begin again")
+
+
+def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, *, digest: str) -> Recipe:
+    """Cut, keep the result as the level's starting weights, and say how it is retrained.
+
+    Raises `OrderError` where the level before is not finished, or this one began from another checkpoint than the one
+    of `digest`.
+    """
+    if plan.after:
+        made_by(f"prune --only {plan.after}", home.parent / plan.after / LEVEL)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run / INDEX, home / INDEX)
-    network = load_best(recipe, run.joinpath("prune", plan.after) if plan.after else run)
-    if not (home / START).exists():
+    if (home / START).exists():
+        _refuse_other(checkpoint.load(home / START).get("checkpoint_sha256", digest), digest, home)
+    else:
+        network = load_best(recipe, home.parent / plan.after if plan.after else run)
         if plan.method == "channels":
             history = prune_channels(network, recipe.size, plan.percent / 100)
             (home / CHANNELS).write_text(json.dumps(history))
         else:
             cut_weights(network, plan.percent / 100)
-        checkpoint.save({"network": network.state_dict()}, home / START)
+        checkpoint.save({"network": network.state_dict(), "checkpoint_sha256": digest}, home / START)
     return recipe.model_copy(update=dict(_changes(plan, recipe, home)))
 
 

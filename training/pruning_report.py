@@ -67,13 +67,18 @@ def in_words(levels: Sequence[Mapping[str, Any]], dense_accuracy: float) -> str:
             f"{level['weights']:,}",
             f"{level['zeros']:.1%}",
             f"{level['accuracy_before']:.4f}",
+            _effort(level),
             f"{level['accuracy_after']:.4f}",
             f"{level['time']['median']:.2f} [{level['time']['low']:.2f}, {level['time']['high']:.2f}]",
         ]
         for level in levels
     ]
-    head = ["level", "weights", "of them 0", "accuracy before retraining", "after", "time over the dense network's"]
+    head = ["level", "weights", "of them 0", "accuracy before", "retrained", "accuracy after", "time over dense"]
     return f"The dense network's test accuracy is {dense_accuracy:.4f}.\n\n{table(head, lines)}\n\n{say_speed(levels)}"
+
+
+def _effort(level: Mapping[str, Any]) -> str:
+    return f"epochs {level['epochs']}, rate {level['learning_rate']:g}" if "epochs" in level else ""
 
 
 def say_speed(levels: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from service.contract.card import CARD_FILE, REPORT_FILE
+from training.crossvalidate import FOLD
 from training.data.provenance import ATTRIBUTION
 from training.evidence.classification import classification
 from training.evidence.kept import Kept
@@ -47,8 +48,10 @@ def results(folders: Folders, out: Out = RESULTS, published: Published = PUBLISH
 
 
 def name_of(folder: Path) -> str:
-    """A bundle's model and version, or a run's name."""
-    return f"{folder.parent.name}, version {folder.name}" if _is_bundle(folder) else f"run {folder.name}"
+    """A bundle's model and version, or a run's name; a fold's with that of its cross-validation."""
+    if _is_bundle(folder):
+        return f"{folder.parent.name}, version {folder.name}"
+    return f"run {folder.parent.name}, {folder.name}" if folder.name.startswith(FOLD) else f"run {folder.name}"
 
 
 def _reports(folders: Sequence[Path], out: Path) -> Iterator[str]:

@@ -30,7 +30,7 @@ def precision_recall_f1(matrix: Ints) -> tuple[Floats, Floats, Floats]:
 
 def auroc(probs: Floats, targets: Ints) -> float:
     """Area under the ROC curve, one class against the rest, mean over classes; all must occur."""
-    return float(np.mean([_auroc(probs[:, c], targets == c) for c in range(probs.shape[1])]))
+    return float(np.mean([area_under_roc(probs[:, c], targets == c) for c in range(probs.shape[1])]))
 
 
 def expected_calibration_error(probs: Floats, targets: Ints, bins: int = 15) -> float:
@@ -52,8 +52,8 @@ def brier(probs: Floats, targets: Ints) -> float:
     return float(((probs - np.eye(probs.shape[1])[targets]) ** 2).sum(axis=1).mean())
 
 
-def _auroc(values: Floats, positive: npt.NDArray[np.bool_]) -> float:
-    """The Mann-Whitney statistic: chance that a positive lies above a negative, ties counting half."""
+def area_under_roc(values: Floats, positive: npt.NDArray[np.bool_]) -> float:
+    """The Mann-Whitney statistic: chance that a positive lies above a negative, ties counting half; no rounding."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
     n, m = int(positive.sum()), int((~positive).sum())

@@ -26,6 +26,7 @@ from training.processes import Processes
 from training.start import bare_network, name_weights, new_network
 from training.tally import Tally
 from training.validation import overlap, validate
+from training.whole import write_whole
 
 RECIPE = "recipe.json"
 BALANCE = "balance.json"
@@ -132,7 +133,7 @@ def source_spec(recipe: Recipe) -> InputSpec:
 
 def _begin(recipe: Recipe, run: Path, source: Slices) -> None:
     """Write down what is about to be trained, on what, and from which weights."""
-    (run / RECIPE).write_text(recipe.model_dump_json(indent=2))
+    write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
     (run / BALANCE).write_text(json.dumps(balance(source, recipe), indent=2) + "\n")
     write_origin(run, name_weights(recipe))
 

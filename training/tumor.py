@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 from service.contract.probabilities import NO_TUMOR
 from training.data.index import Row
 from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Report
+from training.scores import area_under_roc
 from training.tables import number, table
 
 THRESHOLD = 0.5
 """Tumour probability from which a slice is called a tumour."""
 SENSITIVITY = 0.95
-"""Sensitivity at which `specificity_at_95` is read off: a point of the ROC curve, not a threshold that was chosen."""
+"""Least sensitivity where `specificity_at_95` is read off: a point of the ROC curve, no threshold that was chosen."""
 SHOWN = {
     "auroc": "AUROC",
     "sensitivity": "sensitivity",
@@ -37,16 +37,20 @@ def tumor_intervals(
             "sensitivity": float(called[ill].mean()),
             "specificity": float((~called[~ill]).mean()),
             "accuracy": float((called == ill).mean()),
-            "auroc": float(roc_auc_score(ill, given)),
-            "specificity_at_95": float((given[~ill] < np.quantile(given[ill], 1 - SENSITIVITY)).mean()),
+            "auroc": area_under_roc(given, ill),
+            "specificity_at_95": float((given[~ill] < _least_called(given[ill])).mean()),
         }
 
     found = intervals(figures, rows, seed, resamples)
-    groups = {
-        kind: len({row.group for row, ill in zip(rows, shows, strict=True) if ill == kind}) for kind in (True, False)
+    ill, healthy = _groups(rows)
+    asked = {
+        "sensitivity": ill,
+        "specificity": healthy,
+        "accuracy": ill + healthy,
+        "auroc": min(ill, healthy),
+        "specificity_at_95": healthy,
     }
-    fewest = {"sensitivity": groups[True], "specificity": groups[False], "specificity_at_95": groups[False]}
-    return {name: bounded(each, fewest.get(name, sum(groups.values()))) for name, each in found.items()}
+    return {name: bounded(each, asked[name]) for name, each in found.items()}
 
 
 def tumor_auroc(rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, resamples: int) -> Interval:
@@ -54,9 +58,9 @@ def tumor_auroc(rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, 
     shows = shows_tumor(rows)
 
     def figures(chosen: Chosen) -> dict[str, float]:
-        return {"auroc": float(roc_auc_score(shows[chosen], tumor[chosen]))}
+        return {"auroc": area_under_roc(tumor[chosen], shows[chosen])}
 
-    return intervals(figures, rows, seed, resamples)["auroc"]
+    return bounded(intervals(figures, rows, seed, resamples)["auroc"], min(_groups(rows)))
 
 
 def shows_tumor(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
@@ -80,3 +84,14 @@ def tumor_table(report: Report) -> str:
         for of in report.tumor_or_not
     )
     return table(["source", "slices", *SHOWN.values()], lines)
+
+
+def _least_called(tumor: npt.NDArray[np.float64]) -> float:
+    """The highest threshold that still calls a share of at least `SENSITIVITY` of these probabilities (N,)."""
+    return float(np.sort(tumor)[int(len(tumor) * (1 - SENSITIVITY))])
+
+
+def _groups(rows: Sequence[Row]) -> tuple[int, int]:
+    """Groups with a tumour, and groups without."""
+    kinds = [{(row.dataset, row.group) for row in rows if (row.label != NO_TUMOR) == shows} for shows in (True, False)]
+    return len(kinds[0]), len(kinds[1])

@@ -15,13 +15,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from training.config import Recipe
+from training.config import Recipe, read_recipe
+from training.data.index import read_index, write_index
 from training.errors import RecipeError
 from training.history import Line
 from training.index import INDEX, index
 from training.networks.plain import SHAPES
 from training.recipefile import merge
-from training.train import train
+from training.train import RECIPE, train
+from training.whole import write_whole
 
 JOURNAL = "journal.log"
 BEST_TRIAL = "best_trial.json"
@@ -37,11 +39,11 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
-    network whose widths are fixed.
+    network whose widths are fixed, and where the search began with another recipe or on other rows.
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
-    index(recipe, data, run)
+    _begin(recipe, data, run)
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
@@ -64,6 +66,19 @@ def open_study(run: Path, seed: int) -> optuna.Study:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def _begin(recipe: Recipe, data: Path, run: Path) -> None:
+    """Index and note the recipe, unless trials that were made otherwise would be held against those to come."""
+    begun = (run / JOURNAL).exists()
+    if begun and (run / RECIPE).exists() and read_recipe(run / RECIPE) != recipe:
+        raise RecipeError(f"{run} began with another recipe: choose a new run")
+    rows = read_index(run / INDEX) if begun else []
+    index(recipe, data, run)
+    if begun and read_index(run / INDEX) != rows:
+        write_index(rows, run / INDEX)
+        raise RecipeError(f"{run} began on another index: choose a new run")
+    write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
 
 
 def suggest(trial: BaseTrial, recipe: Recipe) -> Recipe:
@@ -101,7 +116,7 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     scores: list[float] = []
 
     def watch(line: Line) -> None:
-        scores.append(-line["val_loss"] if recipe.best_by == "val_loss" else line[recipe.best_by])
+        scores.append(_as_score(recipe, line[recipe.best_by]))
         trial.report(max(scores), line["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -110,10 +125,16 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     return max(scores)
 
 
+def _as_score(recipe: Recipe, figure: float) -> float:
+    """The figure as a score, of which more is better; and a score as the figure."""
+    return -figure if recipe.best_by == "val_loss" else figure
+
+
 def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     best = study.best_trial
     counts = {state.name.lower(): sum(trial.state == state for trial in study.trials) for state in DONE}
-    told = {"trial": best.number, recipe.best_by: best.value, "parameters": best.params, "trials": counts}
+    value = _as_score(recipe, best.value or 0.0)
+    told = {"trial": best.number, recipe.best_by: value, "parameters": best.params, "trials": counts}
     told["importances"] = importances(study)
     (run / BEST_TRIAL).write_text(json.dumps(told, indent=2) + "\n")
     found = merge(recipe.model_dump(mode="json"), changes_of(recipe, best.params), {"name": f"{recipe.name}-best"})

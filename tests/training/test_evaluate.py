@@ -9,19 +9,22 @@ from PIL import Image
 from service.contract.card import MODEL_FILE, REPORT_FILE
 from service.contract.preprocess import preprocess
 from service.contract.probabilities import probabilities
+from training import evaluate as step
 from training.baselines import LOGISTIC, MAJORITY
 from training.calibrate import CALIBRATION
 from training.checkpoint import BEST
 from training.config import Recipe
 from training.confusion import CONFUSION
-from training.data.index import sha256_of
+from training.data.index import read_index, sha256_of, write_index
 from training.data.phantom import draw_phantom
-from training.errors import OrderError
+from training.errors import DataError, OrderError
 from training.evaluate import evaluate
 from training.graph import Graph
-from training.index import index
+from training.index import INDEX, index
+from training.measure import Predictions
 from training.predictions import PREDICTIONS
 from training.report import Bar, Report
+from training.scores import Ints
 from training.train import RECIPE, input_spec
 
 
@@ -101,6 +104,35 @@ def test_a_bare_checkpoint_is_measured_in_torch_and_agrees_with_the_graph(
 def test_evaluating_twice_gives_the_same_report(finished: Path, pictures: Path, tmp_path: Path, report: Report) -> None:
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     assert evaluate(pictures, run, resamples=100) == report
+
+
+def test_a_report_is_never_there_without_its_predictions(
+    finished: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    for name in (REPORT_FILE, PREDICTIONS):
+        (run / name).unlink()
+
+    class Stopped(Predictions):
+        @property
+        def answers(self) -> Ints:
+            if (run / REPORT_FILE).exists() or list(run.glob(f".{PREDICTIONS}*")):
+                raise KeyboardInterrupt
+            return super().answers
+
+    monkeypatch.setattr(step, "Predictions", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(pictures, run, resamples=20)
+    assert not (run / REPORT_FILE).exists()
+    assert not (run / PREDICTIONS).exists()
+
+
+def test_test_folds_without_a_class_are_named(finished: Path, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    rows = [row for row in read_index(run / INDEX) if (row.fold, row.label) != (5, "glioma")]
+    write_index(rows, run / INDEX)
+    with pytest.raises(DataError, match="hold no glioma"):
+        evaluate(pictures, run, resamples=20)
 
 
 def test_evaluating_before_training_is_refused(pictures: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -6,9 +7,10 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
-from training.errors import DataError
+from training.errors import DataError, RecipeError
 from training.external import External, evaluate_folder
 from training.register import register
+from training.train import RECIPE
 
 
 @pytest.fixture
@@ -45,6 +47,29 @@ def test_a_folder_without_healthy_slices_is_refused(finished: Path, elsewhere: P
     shutil.rmtree(elsewhere / "no")
     with pytest.raises(DataError, match="slices without one"):
         evaluate_folder(finished, elsewhere, tmp_path)
+
+
+def test_a_folder_that_is_no_label_does_not_count_as_tumours(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
+    shutil.copytree(elsewhere / "no", elsewhere / "pred")
+    with pytest.raises(DataError, match="pred, which is neither yes, no nor a class"):
+        evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+
+
+def test_a_network_that_only_tells_tumours_apart_is_not_asked_for_one(
+    finished: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    recipe = json.loads((run / RECIPE).read_text())
+    recipe["class_names"] = ["glioma", "meningioma", "other", "pituitary"]
+    recipe["data"]["shares"] = dict.fromkeys(recipe["class_names"], 1)
+    (run / RECIPE).write_text(json.dumps(recipe))
+    with pytest.raises(RecipeError, match="only tells tumours apart"):
+        evaluate_folder(run, elsewhere, tmp_path, resamples=100)
+
+
+def test_the_report_s_folder_need_not_be_there(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
+    evaluate_folder(finished, elsewhere, tmp_path / "reports" / "away", resamples=100)
+    assert (tmp_path / "reports" / "away" / "external-elsewhere.json").exists()
 
 
 def test_the_command_takes_one_of_data_and_folder(

@@ -17,5 +17,20 @@ def test_each_dataset_s_fault_is_told(recipe: Recipe) -> None:
     assert "too narrow" in told
 
 
+def test_a_split_by_slice_is_not_called_one_by_group_or_patient(recipe: Recipe) -> None:
+    data = recipe.data.model_copy(update={"datasets": tuple(KNOWN), "split": "random"})
+    assert "bootstrap over slices" in protocol(data)
+    told = " ".join(notes(data))
+    assert "group-wise" not in told
+    assert "author's patient-wise ones" not in told
+    assert told.count("lie on both sides") == len(KNOWN)
+
+
+def test_figshare_by_group_is_not_called_patient_wise_and_the_others_keep_theirs(recipe: Recipe) -> None:
+    told = notes(recipe.data.model_copy(update={"datasets": ("figshare", "sartaj"), "split": "group"}))
+    assert "without the author's patient-wise folds" in told[0]
+    assert told[1] == f"sartaj: {KNOWN['sartaj'].fault}"
+
+
 def test_of_an_undescribed_dataset_that_is_said() -> None:
     assert provenance("drawn").licence == "not stated"

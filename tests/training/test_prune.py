@@ -12,7 +12,7 @@ from training.errors import OrderError, RecipeError
 from training.export import export
 from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
-from training.prune import Plan, cut_weights, prune, share_of_zeros
+from training.prune import LEVEL, Plan, cut_weights, prune, share_of_zeros
 from training.pruning_report import say_speed
 from training.train import RECIPE, load_best
 
@@ -66,6 +66,8 @@ def test_masks_survive_retraining_and_channels_make_the_network_small(pruned: Pa
 def test_a_table_and_a_plot_are_left(pruned: Path) -> None:
     text = (pruned / "prune" / "pruning.md").read_text()
     assert "| oneshot 50 % |" in text
+    rate = read_recipe(pruned / RECIPE).optimizer.learning_rate
+    assert text.count(f"| epochs 1, rate {0.2 * rate:g} |") == 3
     assert "Masks alone" in text
     assert (pruned / "prune" / "pruning.png").stat().st_size > 5000
 
@@ -116,6 +118,40 @@ def test_levels_of_another_checkpoint_are_not_taken_for_this_ones(
     checkpoint.save({**checkpoint.load(run / checkpoint.BEST), "epoch": 99}, run / checkpoint.BEST)
     with pytest.raises(OrderError, match="another checkpoint"):
         prune(pictures, run, epochs=1)
+
+
+def test_an_interrupted_level_does_not_go_on_from_another_checkpoint(
+    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50),))
+    run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
+    (run / "prune" / "oneshot-50" / LEVEL).unlink()
+    checkpoint.save({**checkpoint.load(run / checkpoint.BEST), "epoch": 99}, run / checkpoint.BEST)
+    with pytest.raises(OrderError, match="another checkpoint"):
+        prune(pictures, run, epochs=1)
+
+
+def test_a_level_does_not_begin_from_one_that_is_not_finished(
+    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50), Plan("iterative", 75, "oneshot-50")))
+    run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
+    (run / "prune" / "oneshot-50" / LEVEL).unlink()
+    shutil.rmtree(run / "prune" / "iterative-75")
+    with pytest.raises(OrderError, match="prune --only oneshot-50"):
+        prune(pictures, run, epochs=1, only=["iterative-75"])
+
+
+def test_a_level_that_does_not_say_how_it_was_retrained_has_it_from_its_recipe(
+    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50),))
+    run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
+    path = run / "prune" / "oneshot-50" / LEVEL
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({name: told[name] for name in told if name not in {"epochs", "learning_rate"}}))
+    (level,) = prune(pictures, run, epochs=5)
+    assert (level.epochs, level.learning_rate) == (told["epochs"], told["learning_rate"])
 
 
 def test_the_verdict_on_speed_follows_the_measurement() -> None:

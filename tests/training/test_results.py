@@ -18,3 +18,11 @@ def test_one_page_holds_every_report_below_the_folders(judged: Path, finished: P
     assert judgement(read_judgement(bundle / EXPLANATIONS)) in text
     assert "![Examples drawn by lot](models/tiny/1/explanations.png)" in text
     assert run.name in text
+
+
+def test_folds_of_two_cross_validations_are_two(finished: Path, tmp_path: Path) -> None:
+    for name in ("slices", "groups"):
+        shutil.copytree(finished, tmp_path / "runs" / name / "fold-1")
+    results([tmp_path / "runs"], tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert all(f"<summary>run {name}, fold-1: accuracy" in text for name in ("slices", "groups"))

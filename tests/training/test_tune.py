@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from training import tune as step
 from training.config import Recipe, Stage, read_recipe
 from training.errors import RecipeError
 from training.history import Line
+from training.index import INDEX
 from training.tune import BEST_TRIAL, DONE, IMPORTANCE, importances, open_study, suggest, tune
 
 
@@ -76,6 +78,44 @@ def test_what_decides_a_trial_is_found_important(
     assert tune(tuned, pictures, run, trials=12).params["learning_rate"] == pytest.approx(10**-2.3, rel=0.5)
     shares = importances(open_study(run, tuned.seed))
     assert max(shares, key=lambda name: shares[name]) == "learning_rate"
+
+
+def test_a_search_does_not_go_on_with_another_recipe_or_on_other_rows(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn(_: Recipe, __: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        watch({"epoch": 0, "val_macro_f1": 0.5, "val_accuracy": 0.9})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    tune(tuned, pictures, run, trials=1)
+    before = (run / INDEX).read_bytes()
+    by_slice = tuned.model_copy(update={"data": tuned.data.model_copy(update={"split": "random"})})
+    for other in (by_slice, tuned.model_copy(update={"best_by": "val_accuracy"})):
+        with pytest.raises(RecipeError, match="another recipe"):
+            tune(other, pictures, run, trials=2)
+    fewer = Path(shutil.copytree(pictures, tmp_path / "fewer"))
+    (fewer / "drawn" / "glioma" / "0.png").unlink()
+    with pytest.raises(RecipeError, match="another index"):
+        tune(tuned, fewer, run, trials=2)
+    assert (run / INDEX).read_bytes() == before
+    assert len(open_study(run, tuned.seed).trials) == 1
+
+
+def test_a_loss_that_was_searched_for_is_told_as_one(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.5, 0.25, 0.75])
+
+    def learn(_: Recipe, __: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        watch({"epoch": 0, "val_loss": next(losses)})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    assert tune(tuned.model_copy(update={"best_by": "val_loss"}), pictures, run, trials=3).number == 1
+    assert json.loads((run / BEST_TRIAL).read_text())["val_loss"] == 0.25
 
 
 def test_every_choice_reaches_the_recipe(tuned: Recipe) -> None:

@@ -32,25 +32,29 @@ def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.G
 
 
 def augment_outlined(
-    batch: Sample, size: int, config: AugmentConfig, *, absent: int, generator: torch.Generator
+    batch: Sample, size: int, config: AugmentConfig, *, absent: int | None, generator: torch.Generator
 ) -> Sample:
     """Slices and masks (N, 1, H, W) uint8 to (N, 1, size, size) in 0–1, and what is right for them now.
 
-    `absent` is the index of the class without a tumour: a slice may lose its tumour by a cut or a patch.
+    `absent` is the index of the class without a tumour, if there is one: a slice may lose its tumour by a cut or a
+    patch.
     """
     both = torch.cat([batch.grey, batch.masks], dim=1).float() / 255
     moved, visible = move(both, size, config, generator, cuttable=batch.known)
     sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
-    sample = graft(sample, config.graft, absent, generator)
+    if absent is not None:
+        sample = graft(sample, config.graft, absent, generator)
     grey = recolour(shade(match_histograms(sample.grey, config, generator), config, generator), config, generator)
     return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
 
 
-def cut_label(sample: Sample, visible: Tensor, absent: int) -> Sample:
+def cut_label(sample: Sample, visible: Tensor, absent: int | None) -> Sample:
     """What is right once the shares `visible` (N,) of the tumours are left: with little none, with half anything.
 
-    Beside a tumour without bounds nobody can say either.
+    Beside a tumour without bounds nobody can say either, nor where no class stands for none.
     """
+    if absent is None:
+        return sample._replace(allowed=sample.allowed | (sample.known & (visible < KEPT))[:, None])
     outlined = sample.known & ~sample.allowed[:, absent]
     allowed = torch.where((outlined & (visible < KEPT))[:, None], True, sample.allowed)
     allowed = torch.where((outlined & sample.bounded & (visible < GONE))[:, None], only(absent, sample), allowed)

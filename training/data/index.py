@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from training.errors import DataError
+from training.whole import whole
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read_index(path: Path, datasets: Sequence[str] = ()) -> list[Row]:
 
 def write_index(rows: Iterable[Row], path: Path) -> None:
     """Write `rows` as CSV with the columns of `Row`."""
-    with path.open("w", newline="") as lines:
+    with whole(path) as partial, partial.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, COLUMNS)
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -4,11 +4,20 @@ from typing import NamedTuple
 
 
 class Provenance(NamedTuple):
-    """Where a dataset comes from, under which licence, and what is wrong with it."""
+    """Where a dataset comes from, under which licence, and what is wrong with it.
+
+    `fault` speaks of folds that were dealt by one of the ways in `keeping`; of any other way speaks `parted`.
+    """
 
     origin: str
     licence: str
     fault: str
+    parted: str = ""
+    keeping: frozenset[str] = frozenset()
+
+    def fault_of(self, split: str) -> str:
+        """What is wrong where folds were dealt so, by a recipe's `data.split`."""
+        return self.fault if split in self.keeping or not self.parted else self.parted
 
 
 KNOWN = {
@@ -17,12 +26,18 @@ KNOWN = {
         "CC BY 4.0",
         "Its folds are the author's patient-wise ones, but no patient id is published: each slice is its own group, so "
         "intervals are slice-level and too narrow for patients, whose slices resemble each other.",
+        "Its slices were dealt one by one, without the author's patient-wise folds: slices of a patient, which "
+        "resemble each other, lie on both sides, so that figures are too high and intervals too narrow.",
+        frozenset({"published"}),
     ),
     "br35h": Provenance(
         "Br35H, web pictures in T1, T2 and FLAIR: `no` as no_tumor, `yes` as tumor of unknown type",
         "no licence text found",
         "Its slices are flips and contrast edits of a few hundred pictures, without patient ids; near-duplicates are "
         "kept in one fold, so the split is group-wise and not patient-wise.",
+        "Its slices are flips and contrast edits of a few hundred pictures, without patient ids; near-duplicates were "
+        "dealt apart and lie on both sides, so that figures are too high and intervals too narrow.",
+        frozenset({"published", "group"}),
     ),
     "sartaj": Provenance(
         "Brain Tumor Classification (MRI), resized copies",
@@ -30,6 +45,11 @@ KNOWN = {
         "Most of it copies figshare and Br35H; such copies are dropped where those are used too, and the rest is of "
         "other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as mislabelled) and "
         "it has no patient ids: near-duplicates are kept in one fold, so the split is group-wise and not patient-wise.",
+        "Most of it copies figshare and Br35H; such copies are dropped where those are used too, and the rest is of "
+        "other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as mislabelled) and "
+        "it has no patient ids: near-duplicates were dealt apart and lie on both sides, so that figures are too high "
+        "and intervals too narrow.",
+        frozenset({"published", "group"}),
     ),
 }
 

@@ -1,7 +1,6 @@
 """Preprocessed slices of an index as one array, cached on disk, and the labels that go with them."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from service.contract.preprocess import preprocess
 from service.contract.probabilities import NO_TUMOR
 from training.config import UNKNOWN_TUMOR, DataConfig
 from training.data.index import Row
+from training.whole import whole
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def load_slices(rows: Sequence[Row], root: Path, spec: InputSpec, class_names: S
     path = cache / f"{_fingerprint(rows, spec)}.npy"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.npy")  # runs beside this one may want the same slices
-        np.save(partial, read_slices(rows, root, spec))
-        partial.replace(path)
+        pixels = read_slices(rows, root, spec)
+        with whole(path) as partial, partial.open("wb") as file:
+            np.save(file, pixels)
     return Slices(rows, np.load(path, mmap_mode="r"), allowed)
 
 

@@ -19,17 +19,22 @@ RESULTS_FOLDER = Path("training/results")
 KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, PUBLIC_SHEET,
         f"prune/{PRUNING}", "external-*.json")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
+UNDER_WAY = frozenset({HISTORY, BALANCE})
+"""Files that a training leaves before it is over."""
 
 
 def collect(run: Path, target: Path = RESULTS_FOLDER, *, costs: bool = False) -> list[Path]:
     """Copy what there is into `<target>/<run's name>`, with a summary of the training; raises `OrderError` if nothing.
 
-    Files that the run no longer has stay; a cross-validation is summed up by its first fold. With `costs` the summary
-    alone is kept: a run too short for its figures to mean anything.
+    That is also where there is nothing yet but the history of a training. Files that the run no
+    longer has stay; a cross-validation is summed up by its first fold. With `costs` the summary alone is kept: a run
+    too short for its figures to mean anything.
     """
     found = [path for pattern in KEPT for path in sorted(run.glob(pattern))]
     if not found:
         raise OrderError(f"{run} holds no results: run `python -m training experiment` first")
+    if not costs and all(path.name in UNDER_WAY for path in found):
+        raise OrderError(f"{run} was not measured, and its training may not be over: go on with it first")
     home = target / run.resolve().name
     home.mkdir(parents=True, exist_ok=True)
     kept = [] if costs else [Path(shutil.copyfile(path, home / path.name)) for path in found]

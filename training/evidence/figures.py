@@ -6,7 +6,7 @@
 * folds.NAME, pooled.NAME: of a cross-validation: mean ± standard deviation; pooled over folds, with its interval
 * left_out.DATASET.NAME: tumour or not, on a source left out whole
 * external.FOLDER.NAME: tumour or not, on a folder from elsewhere
-* pruned.METHOD.NAME: a pruning's levels, one after another
+* pruned.METHOD.NAME: a pruning's levels that there are, one after another, each after its percentage
 * trial.NAME: of the best trial of a search
 """
 
@@ -91,7 +91,7 @@ def _pruned(kept: Kept, run: str, name: str) -> str | None:
     method, _, kind = name.partition(".")
     path = kept.path(run, PRUNING)
     levels = json.loads(path.read_text())["levels"] if path else []
-    values = [f"{level[kind]:.{DIGITS}f}" for level in levels if level["method"] == method]
+    values = [f"{level['percent']} %: {level[kind]:.{DIGITS}f}" for level in levels if level["method"] == method]
     return " / ".join(values) or None
 
 

@@ -47,6 +47,14 @@ def test_of_a_short_run_its_costs_alone_are_kept(finished: Path, tmp_path: Path)
     assert [path.name for path in (tmp_path / "results" / finished.name).iterdir()] == [SUMMARY]
 
 
+def test_a_training_that_was_not_measured_is_no_result(finished: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))
+    (run / REPORT_FILE).unlink()
+    with pytest.raises(OrderError, match="not measured"):
+        collect(run, tmp_path / "results")
+    assert [path.name for path in collect(run, tmp_path / "results", costs=True)] == [SUMMARY]
+
+
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OrderError, match="no results"):
         collect(tmp_path, tmp_path / "results")

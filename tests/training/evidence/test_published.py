@@ -33,7 +33,7 @@ def kept(finished: Path, tmp_path: Path) -> Kept:
     folds = CrossValidation(recipe="some", split_by="group", test={"accuracy": spread},
                             chosen_epoch={"val_loss": spread}, pooled={"accuracy": HALF}, slices=4)  # fmt: skip
     (home / CROSSVALIDATION).write_text(folds.model_dump_json())
-    levels = [{"method": "oneshot", "accuracy_after": value} for value in (0.9, 0.7)]
+    levels = [{"method": "oneshot", "percent": percent, "accuracy_after": 0.95 - percent / 200} for percent in (50, 90)]
     (home / PRUNING).write_text(json.dumps({"dense_accuracy": 0.9, "levels": levels}))
     (home / BEST_TRIAL).write_text(json.dumps({"trial": 3, "val_accuracy": 0.875}))
     there = External(folder="there", graph_sha256="0", slices={}, groups={}, unreadable=0, threshold=0.5,
@@ -53,7 +53,7 @@ def kept(finished: Path, tmp_path: Path) -> Kept:
         ("left_out.away.auroc", "0.500 [0.250, 0.750]"),
         ("left_out.drawn.auroc", None),
         ("external.there.accuracy", "0.500 [0.250, 0.750]"),
-        ("pruned.oneshot.accuracy_after", "0.900 / 0.700"),
+        ("pruned.oneshot.accuracy_after", "50 %: 0.700 / 90 %: 0.500"),
         ("pruned.channels.accuracy_after", None),
         ("trial.val_accuracy", "0.875"),
         ("epoch.val_accuracy", None),
