@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -29,31 +29,39 @@ class Ended(NamedTuple):
 
 def work_off(
     wanted: Sequence[Missing], data: Path, runs: Path, target: Path, *, at_once: int = 1, seconds: float | None = None
-) -> Iterator[Ended]:
+) -> Generator[Ended, None, None]:
     """Make the runs in their order, `at_once` beside each other, and collect each one's results into `target`.
 
-    The cores are shared out between them. When `seconds` are over, what runs is stopped and no other begins; the next
-    call goes on. Each process writes to `<runs>/<run>.log`.
+    The cores are shared out between them. When `seconds` are over, or whoever listens goes away, what runs is stopped
+    and no other begins; the next call goes on. Each process writes to `<runs>/<run>.log`.
     """
     runs.mkdir(parents=True, exist_ok=True)
     end = None if seconds is None else time.monotonic() + seconds
     threads = str(max(1, torch.get_num_threads() // at_once))
+    alive: set[subprocess.Popen[bytes]] = set()
 
     def make(one: Missing) -> Ended:
-        state = _make(one.words(data, runs), runs / f"{one.run}{LOG}", threads, end)
+        state = _make(one.words(data, runs), runs / f"{one.run}{LOG}", threads, end, alive)
         if state == "made":
             collect(runs / one.run, target)
         return Ended(one.run, state)
 
     pool = ThreadPoolExecutor(at_once)
+    begun = [pool.submit(make, one) for one in wanted]
     try:
-        for made in as_completed([pool.submit(make, one) for one in wanted]):
+        for made in as_completed(begun):
             yield made.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        while any(each.running() for each in begun):
+            for process in tuple(alive):
+                process.terminate()
+            time.sleep(0.1)
 
 
-def _make(words: Sequence[str], log: Path, threads: str, end: float | None) -> State:
+def _make(
+    words: Sequence[str], log: Path, threads: str, end: float | None, alive: set[subprocess.Popen[bytes]]
+) -> State:
     """One command of `python -m training` from start to end, or until time is over."""
     left = None if end is None else end - time.monotonic()
     if left is not None and left <= 0:
@@ -61,11 +69,13 @@ def _make(words: Sequence[str], log: Path, threads: str, end: float | None) -> S
     environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads} | os.environ
     command = [sys.executable, "-m", "training", *words]
     with log.open("wb") as lines, subprocess.Popen(command, env=environment, stdout=lines, stderr=lines) as process:  # noqa: S603 - ours
+        alive.add(process)
         try:
             return "failed" if process.wait(left) else "made"
         except subprocess.TimeoutExpired:
             return "unfinished"
         finally:
+            alive.discard(process)
             _stop(process)
 
 

@@ -1,5 +1,7 @@
 """The commands that turn runs into evidence: `backlog`, `collect`, `mirror`, `misclassified`, `shortcut`."""
 
+import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +57,14 @@ def backlog(
     if unknown := set(only or ()) - {run.run for run in wanted}:
         raise OrderError(f"nothing misses {', '.join(sorted(unknown))}")
     states = []
-    for ended in work_off(wanted, data, runs, out, at_once=at_once, seconds=seconds):
-        say(f"backlog: {ended.run} {ended.state}, {runs / ended.run}{LOG}")
-        states.append(ended.state)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its runs end with it
+    try:
+        with closing(work_off(wanted, data, runs, out, at_once=at_once, seconds=seconds)) as made:
+            for ended in made:
+                say(f"backlog: {ended.run} {ended.state}, {runs / ended.run}{LOG}")
+                states.append(ended.state)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if "failed" in states:
         raise TrainingError(f"{states.count('failed')} of {len(states)} runs failed; their logs say why")
 

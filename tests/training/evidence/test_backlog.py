@@ -1,6 +1,8 @@
 """Runs of a plan of our own, made as a user makes them: by processes of `python -m training`."""
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,25 @@ def test_missing_runs_are_made_beside_each_other_and_collected(
     with pytest.raises(SystemExit):
         main()
     assert "nothing misses first" in capsys.readouterr().err
+
+
+def test_runs_end_with_the_backlog_that_began_them(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
+    long = recipe.model_dump(mode="json") | {"stages": [{"size": 64, "epochs": 10_000}], "patience": 10_000}
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(long))
+    cell = {"run": "long", "figures": {"test.accuracy": "test"}, "command": experiment(tmp_path / "long.yaml")}
+    rows = [{"system": "a", "published": "1", "same": cell, "honest": cell}]
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"rows": rows} | dict.fromkeys(KEYS, EMPTY)))
+    words = [str(tmp_path), "--data", str(pictures), "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "kept")]
+    command = [sys.executable, "-m", "training", "backlog", *words, "--published", str(tmp_path / "plan.yaml")]
+    history = tmp_path / "runs" / "long" / HISTORY
+    with subprocess.Popen(command) as backlog:
+        while not history.exists() and backlog.poll() is None:
+            time.sleep(0.2)
+        backlog.terminate()
+        assert backlog.wait(60) != 0
+    epochs = history.read_text()
+    time.sleep(2)
+    assert history.read_text() == epochs
 
 
 def test_what_time_runs_out_for_goes_on_the_next_time(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
