@@ -7,12 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
+MOST_NICE = 19
 NICE = 5
 """Of a thread that gives way: where a core is short it gets a third of a neighbour's share. More starves it wherever
 other processes are busy too, and a thread that starves may hold the interpreter's lock."""
-
-
-MOST_NICE = 19
 
 
 def give_way(lanes_nice: int = 0) -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from training.whole import whole
+
 BEST = "best.pt"
 LAST = "last.pt"
 
 
 def save(state: dict[str, Any], path: Path) -> None:
     """Write `state` whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with whole(path) as partial:
+        torch.save(state, partial)
 
 
 def load(path: Path) -> dict[str, Any]:

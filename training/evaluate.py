@@ -30,7 +30,7 @@ from training.predictions import PREDICTIONS, write_predictions
 from training.protocol import notes, protocol
 from training.report import Bar, Measured, Report
 from training.scores import confusion_matrix
-from training.train import RECIPE, load_best, load_folds
+from training.train import RECIPE, load_best, load_tested
 from training.validation import logits_of
 from training.whole import write_whole
 
@@ -45,7 +45,7 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
     report's notes: what a reader must know that the recipe cannot say.
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
-    tested = load_folds(recipe, data, run, (*recipe.data.test_folds, *_set_aside(recipe)))
+    tested = load_tested(recipe, data, run)
     measured, logits = _answer(recipe, run, tested)
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
     found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
@@ -126,8 +126,4 @@ def _rows(recipe: Recipe, run: Path, folds: tuple[int, ...]) -> list[Row]:
 
 def _splits(recipe: Recipe) -> dict[str, tuple[int, ...]]:
     splits = {"train": recipe.data.train_folds, "val": recipe.data.val_folds, "test": recipe.data.test_folds}
-    return splits | ({"left out": _set_aside(recipe)} if recipe.data.leave_out else {})
-
-
-def _set_aside(recipe: Recipe) -> tuple[int, ...]:
-    return (NO_FOLD,) if recipe.data.leave_out else ()
+    return splits | ({"left out": (NO_FOLD,)} if recipe.data.leave_out else {})

@@ -18,6 +18,7 @@ from training.graph import Answer, Graph
 from training.networks.classifier import Classifier
 from training.train import RECIPE, load_best, load_folds
 from training.variants.guard import refuse_quantized
+from training.whole import whole
 
 OPSET = 20
 """torch's own default; every runtime since 2024 reads it."""
@@ -60,16 +61,13 @@ def export_network(
     Both must answer `slices` (N, h, w) alike; `origin` is the checkpoint's SHA-256, kept in the graph.
     """
     target.unlink(missing_ok=True)
-    partial = target.with_suffix(".partial")
-    try:
+    with whole(target) as partial:
         graph = _trace(network.eval(), slices.shape[1:])
         onnx.helper.set_model_props(graph, {ORIGIN: origin})
         onnx.save(graph, partial)
         _refuse_large(partial)
         compare(network, partial, slices, tolerance)
-        return partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    return target
 
 
 def compare(network: Classifier, path: Path, slices: npt.NDArray[np.uint8], tolerance: float = TOLERANCE) -> float:

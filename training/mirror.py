@@ -17,13 +17,13 @@ from training.errors import made_by
 from training.intervals import RESAMPLES, Chosen, intervals
 from training.measure import ALL
 from training.protocol import protocol
-from training.scores import area_under_roc
 from training.train import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
 from training.validation import logits_of
 from training.variants.report import Difference
 
 MIRROR = "mirror.json"
+SHOWN = {"accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}
 Flags = npt.NDArray[np.bool_]
 
 
@@ -96,13 +96,8 @@ def _differences(
 
 def _of_classes(slices: Slices) -> Callable[[Probabilities, Chosen], dict[str, float]]:
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
-        targets = slices.targets[chosen]
-        matrix = scores.confusion_matrix(probs.argmax(axis=1), targets, probs.shape[1])
-        return {
-            "accuracy": scores.accuracy(matrix),
-            "macro F1": float(scores.precision_recall_f1(matrix)[2].mean()),
-            "ECE": scores.expected_calibration_error(probs, targets),
-        }
+        found = scores.class_figures(probs, slices.targets[chosen])
+        return {shown: found[name] for name, shown in SHOWN.items()}
 
     return figures
 
@@ -112,6 +107,6 @@ def _of_tumors(slices: Slices, recipe: Recipe) -> Callable[[Probabilities, Chose
 
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
         tumor = tumor_probability(probs, recipe.class_names)
-        return {"tumour or not, AUROC": area_under_roc(tumor, shows[chosen])}
+        return {"tumour or not, AUROC": scores.area_under_roc(tumor, shows[chosen])}
 
     return figures

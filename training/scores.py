@@ -58,3 +58,14 @@ def area_under_roc(values: Floats, positive: npt.NDArray[np.bool_]) -> float:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
     n, m = int(positive.sum()), int((~positive).sum())
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def class_figures(probs: Floats, targets: Ints) -> dict[str, float]:
+    """What one says first of probabilities (N, classes): accuracy, macro-F1, calibration error and log-likelihood."""
+    matrix = confusion_matrix(probs.argmax(axis=1), targets, probs.shape[1])
+    return {
+        "accuracy": accuracy(matrix),
+        "macro_f1": float(precision_recall_f1(matrix)[2].mean()),
+        "ece": expected_calibration_error(probs, targets),
+        "nll": negative_log_likelihood(probs, targets),
+    }

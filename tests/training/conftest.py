@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from PIL import ImageOps
 
 from training import calibrate, evaluate, export, index, train
 from training.config import AugmentConfig, DataConfig, OptimizerConfig, Recipe, Stage
+from training.data.index import NO_FOLD, read_index, write_index
 from training.data.phantom import PLACES, draw_phantom
+from training.index import INDEX
 from training.judge.explanations import judge_explanations
 from training.train import RECIPE
 
@@ -94,4 +97,15 @@ def judged(finished: Path, outlined: Path, recipe: Recipe, tmp_path_factory: pyt
     data = recipe.data.model_copy(update={"outlines": {"drawn": "outlines.json"}})
     (run / RECIPE).write_text(recipe.model_copy(update={"data": data}).model_dump_json())
     judge_explanations(outlined, run, resamples=50, curve_slices=3)
+    return run
+
+
+@pytest.fixture
+def left_out(finished: Path, recipe: Recipe, tmp_path: Path) -> Path:
+    """The finished run, the slices of fold 4 being a source left out whole."""
+    run = Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))
+    rows = read_index(run / INDEX)
+    write_index([replace(row, dataset="away", fold=NO_FOLD) if row.fold == 4 else row for row in rows], run / INDEX)
+    data = recipe.data.model_dump() | {"datasets": ("drawn", "away"), "leave_out": ("away",)}
+    (run / RECIPE).write_text(json.dumps(recipe.model_dump(mode="json") | {"data": data}))
     return run

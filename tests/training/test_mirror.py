@@ -1,6 +1,3 @@
-import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +7,11 @@ from service.contract.card import REPORT_FILE
 from service.contract.probabilities import probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe
-from training.data.index import NO_FOLD, read_index, write_index
 from training.data.slices import Slices
-from training.index import INDEX
 from training.measure import ALL
 from training.mirror import MIRROR, Mirrored, measure_mirror
 from training.report import Report
-from training.train import RECIPE, load_best, load_tested
+from training.train import load_best, load_tested
 from training.validation import logits_of
 
 
@@ -38,13 +33,8 @@ def test_the_slice_alone_has_the_reports_figures_and_the_mean_its_own(
     assert found.slices == {ALL: len(seen.rows)}
 
 
-def test_a_source_left_out_is_asked_for_tumours(finished: Path, pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))
-    rows = read_index(run / INDEX)
-    write_index([replace(row, dataset="away", fold=NO_FOLD) if row.fold == 4 else row for row in rows], run / INDEX)
-    data = recipe.data.model_dump() | {"datasets": ("drawn", "away"), "leave_out": ("away",)}
-    (run / RECIPE).write_text(json.dumps(recipe.model_dump(mode="json") | {"data": data}))
-    found = measure_mirror(pictures, run, run, resamples=50)
+def test_a_source_left_out_is_asked_for_tumours(left_out: Path, pictures: Path) -> None:
+    found = measure_mirror(pictures, left_out, left_out, resamples=50)
     assert {name: [*figures] for name, figures in found.figures.items()} == {
         ALL: ["accuracy", "macro F1", "ECE"], "away": ["tumour or not, AUROC"],
     }  # fmt: skip

@@ -110,22 +110,14 @@ def test_a_pruned_run_is_not_pruned_again(pruned: Path, pictures: Path) -> None:
         prune(pictures, pruned / "prune" / "oneshot-50")
 
 
-def test_levels_of_another_checkpoint_are_not_taken_for_this_ones(
-    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_level_of_another_checkpoint_is_neither_taken_nor_gone_on_with(
+    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, interrupted: bool
 ) -> None:
     monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50),))
     run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
-    checkpoint.save({**checkpoint.load(run / checkpoint.BEST), "epoch": 99}, run / checkpoint.BEST)
-    with pytest.raises(OrderError, match="another checkpoint"):
-        prune(pictures, run, epochs=1)
-
-
-def test_an_interrupted_level_does_not_go_on_from_another_checkpoint(
-    pruned: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(step, "PLANS", (Plan("oneshot", 50),))
-    run = Path(shutil.copytree(pruned, tmp_path / "runs" / "tiny"))
-    (run / "prune" / "oneshot-50" / LEVEL).unlink()
+    if interrupted:
+        (run / "prune" / "oneshot-50" / LEVEL).unlink()
     checkpoint.save({**checkpoint.load(run / checkpoint.BEST), "epoch": 99}, run / checkpoint.BEST)
     with pytest.raises(OrderError, match="another checkpoint"):
         prune(pictures, run, epochs=1)

@@ -1,6 +1,3 @@
-import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +6,12 @@ import pytest
 from service.contract.card import REPORT_FILE
 from training import blinders
 from training.config import Recipe
-from training.data.index import NO_FOLD, read_index, write_index
+from training.data.index import read_index
 from training.data.slices import Slices
 from training.index import INDEX
 from training.measure import ALL
 from training.report import Report
 from training.shortcut import BASELINES, SHORTCUT, VIEWS, Shortcut, measure_shortcut, told
-from training.train import RECIPE
 
 
 def test_border_and_centre_part_a_slice_between_them() -> None:
@@ -62,15 +58,8 @@ def test_the_whole_slice_gives_the_reports_accuracy_and_each_view_and_baseline_i
     assert found.in_sight is None
 
 
-def test_a_source_left_out_is_told_apart_from_the_test_folds(
-    finished: Path, pictures: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    run = Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))
-    rows = read_index(run / INDEX)
-    write_index([replace(row, dataset="away", fold=NO_FOLD) if row.fold == 4 else row for row in rows], run / INDEX)
-    data = recipe.data.model_dump() | {"datasets": ("drawn", "away"), "leave_out": ("away",)}
-    (run / RECIPE).write_text(json.dumps(recipe.model_dump(mode="json") | {"data": data}))
-    found = measure_shortcut(pictures, run, run, resamples=100)
+def test_a_source_left_out_is_told_apart_from_the_test_folds(left_out: Path, pictures: Path) -> None:
+    found = measure_shortcut(pictures, left_out, left_out, resamples=100)
     assert {(of.dataset, of.left_out) for of in found.network["border only"]} == {
         ("away", True), ("drawn", False), (ALL, False),
     }  # fmt: skip

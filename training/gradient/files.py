@@ -10,6 +10,7 @@ from training.errors import GradientError
 from training.gradient.explain import LOGITS, Layers, explain_graph
 from training.gradient.forward import Forward
 from training.gradient.layers import default_layers
+from training.whole import whole
 
 SHARED_FROM = 1024
 """Bytes from which a weight is worth a reference; shapes and biases are read faster where they are."""
@@ -27,9 +28,9 @@ def write_explain(model_path: Path, layers: Layers = (), target: Path | None = N
     explain = explain_graph(model, layers or default_layers(Forward(model), logits), logits)
     if target.parent.resolve() == model_path.parent.resolve():
         share_weights(explain, model_path)
-    partial = target.with_suffix(".partial")
-    partial.write_bytes(explain.SerializeToString())
-    return partial.replace(target)
+    with whole(target) as partial:
+        partial.write_bytes(explain.SerializeToString())
+    return target
 
 
 def read_layers(explain_path: Path) -> tuple[str, ...]:

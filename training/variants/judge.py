@@ -39,12 +39,12 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
     targets, names = seen[0].targets, ("accuracy", "macro_f1", "ece", "nll")
 
     def differences(chosen: Chosen) -> dict[str, float]:
-        ours, theirs = (_figures(probs[chosen], targets[chosen]) for probs in answers)
+        ours, theirs = (scores.class_figures(probs[chosen], targets[chosen]) for probs in answers)
         same = np.mean(answers[0][chosen].argmax(axis=1) == answers[1][chosen].argmax(axis=1))
         return {name: theirs[name] - ours[name] for name in names} | {"agreement": float(same)}
 
     found = intervals(differences, seen[0].rows, recipe.seed, resamples)
-    whole = [_figures(probs, targets) for probs in answers]
+    whole = [scores.class_figures(probs, targets) for probs in answers]
     figures = {name: Difference(base=whole[0][name], variant=whole[1][name], difference=found[name]) for name in names}
     report = VariantReport(
         base=_name_of(of),
@@ -72,16 +72,6 @@ def _known(recipe: Recipe, data: Path, run: Path, spec: InputSpec) -> Slices:
 
 def _answers(asked: Asked, slices: Slices) -> Probabilities:
     return probabilities(Graph(asked.graph)(slices.pixels).logits, asked.temperature)
-
-
-def _figures(probs: Probabilities, targets: scores.Ints) -> dict[str, float]:
-    matrix = scores.confusion_matrix(probs.argmax(axis=1), targets, probs.shape[1])
-    return {
-        "accuracy": scores.accuracy(matrix),
-        "macro_f1": float(scores.precision_recall_f1(matrix)[2].mean()),
-        "ece": scores.expected_calibration_error(probs, targets),
-        "nll": scores.negative_log_likelihood(probs, targets),
-    }
 
 
 def _name_of(of: Path) -> str:
