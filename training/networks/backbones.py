@@ -16,6 +16,9 @@ import timm  # isort: skip
 UNET = "unet/"
 """`unet/resnet18` is a U-Net with this encoder."""
 
+COPIED = (nn.ReLU6, nn.SiLU, nn.Hardswish)
+"""Activations whose gradient needs their input: done in place, torch copies that input first, and saves nothing."""
+
 
 class Backbone(Protocol):
     """What timm's networks without a classifier offer, and ours too."""
@@ -72,6 +75,9 @@ def _timm(architecture: str, drop_path: float, *, pretrained: bool) -> nn.Module
         raise RecipeError(f"timm gives no {source} {architecture!r}: {_first_line(error)}") from None
     if isinstance(network, timm.models.vgg.VGG):
         network.pre_logits = cast("Any", nn.Identity())
+    for module in network.modules():
+        if isinstance(module, COPIED):
+            module.inplace = False
     return network
 
 

@@ -32,6 +32,16 @@ def test_our_own_networks_answer(architecture: str) -> None:
     assert network.new_outline_head()(features).shape[:2] == (2, 1)
 
 
+@pytest.mark.parametrize("architecture", ["tf_efficientnet_lite0", "tf_efficientnet_b0"])
+def test_no_activation_copies_what_it_is_given(architecture: str) -> None:
+    """In place, ReLU6 and SiLU have torch clone their whole input for the backward pass."""
+    network = Classifier(architecture, 4)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        network(SLICES).logits.sum().backward()
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts.get("aten::clone", 0) < 10, "33 activations and more would each be one"
+
+
 def test_nine_layers_are_nine() -> None:
     kinds = (torch.nn.Conv2d, torch.nn.Linear)
     assert sum(isinstance(module, kinds) for module in Classifier("cnn9", 4, size=64).modules()) == 9
