@@ -22,8 +22,8 @@ from training.data.slices import Slices
 from training.export import export_network
 from training.graph import Graph
 from training.pruning_report import compare_times
+from training.run import RECIPE, load_best, load_folds
 from training.scores import confusion_matrix, expected_calibration_error, precision_recall_f1
-from training.train import RECIPE, load_best, load_folds
 
 Floats = npt.NDArray[np.float32]
 

@@ -67,7 +67,7 @@ def draw_batches(
         bounded = ~allowed[:, [recipe.class_names.index(name) for name in recipe.augment.infiltrating]].any(dim=1)
         original = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known, bounded)
         sample = augment_outlined(original, size, recipe.augment, absent=absent, generator=generator)
-        mixed, partners, share = mix(sample.grey.squeeze(1) * 255, sample.allowed, recipe.augment.mixup)
+        mixed, partners, share = mix(sample.grey.squeeze(1) * 255, sample.allowed, recipe.augment)
         yield Batch(mixed, sample.allowed, partners, sample.masks, sample.known, share)
 
 

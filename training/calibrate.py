@@ -13,8 +13,8 @@ from training import checkpoint
 from training.config import read_recipe
 from training.data.index import sha256_of
 from training.errors import OrderError, made_by
+from training.run import RECIPE, load_best, load_folds
 from training.scores import Ints, expected_calibration_error, negative_log_likelihood
-from training.train import RECIPE, load_best, load_folds
 from training.validation import logits_of
 from training.variants.guard import refuse_quantized
 

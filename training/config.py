@@ -92,6 +92,7 @@ class AugmentConfig(_Strict):
     detail: Annotated[float, Field(gt=0, lt=0.8)] = Field(0.4, description="Least resolution that such a slice keeps.")
     noise: Span = Field(0.02, description="Largest standard deviation of added noise, share of the range.")
     mixup: NonNegativeFloat = Field(0.0, description="Both parameters of mixup's Beta distribution; 0 mixes nothing.")
+    cutmix: NonNegativeFloat = Field(0.0, description="The same of CutMix's; one of the two at most.")
 
 
 class Stage(_Strict):
@@ -126,6 +127,14 @@ class OptimizerConfig(_Strict):
     theta: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="θ of θ·segmentation + (1 - θ)·classification; none adds outline_weight to the whole instead."
     )
+
+
+class DistillConfig(_Strict):
+    """Finished runs whose answers the network learns beside the labels; see `training.teachers`."""
+
+    teachers: tuple[Path, ...] = ()
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Of their answers; the labels have the rest.")
+    temperature: PositiveFloat = Field(2.0, description="By which both sides' logits are divided.")
 
 
 class Recipe(_Strict):
@@ -165,6 +174,7 @@ class Recipe(_Strict):
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    distill: DistillConfig = DistillConfig()
 
     @model_validator(mode="after")
     def _labels_are_known(self) -> Self:
@@ -180,8 +190,10 @@ class Recipe(_Strict):
         wanted = self.optimizer.outline_weight or self.optimizer.theta is not None
         if wanted and not self.data.outlines:
             raise ValueError("optimizer.outline_weight and optimizer.theta need data.outlines")
-        if wanted and self.augment.mixup:
-            raise ValueError("mixup blends two slices, of which an outline knows one: use one of the two")
+        if wanted and (self.augment.mixup or self.augment.cutmix):
+            raise ValueError("mixup and cutmix blend two slices, of which an outline knows one: use one of the two")
+        if self.augment.mixup and self.augment.cutmix:
+            raise ValueError("augment.mixup and augment.cutmix both blend two slices: use one of them")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
         if set(self.augment.infiltrating) - set(self.class_names):

@@ -20,7 +20,8 @@ from training.intervals import RESAMPLES, Interval
 from training.misclassified import draw_misclassified
 from training.predictions import read_predictions
 from training.report import Report
-from training.train import RECIPE, train
+from training.run import RECIPE
+from training.train import train
 
 CROSSVALIDATION = "crossvalidation.json"
 FOLD = "fold-"

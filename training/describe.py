@@ -24,7 +24,7 @@ from training.judge.report import ExplanationReport
 from training.limitations import INTENDED_USE, limitations
 from training.origin import Origin, read_origin
 from training.report import Report
-from training.train import input_spec
+from training.run import input_spec
 from training.variants.integers import precision_of
 from training.variants.report import VariantReport, limits
 

@@ -29,8 +29,8 @@ from training.misclassified import draw_misclassified
 from training.predictions import PREDICTIONS, write_predictions
 from training.protocol import notes, protocol
 from training.report import Bar, Measured, Report
+from training.run import RECIPE, load_best, load_tested
 from training.scores import confusion_matrix
-from training.train import RECIPE, load_best, load_tested
 from training.validation import logits_of
 from training.whole import write_whole
 

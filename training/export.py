@@ -16,7 +16,7 @@ from training.errors import OrderError, ParityError, TrainingError, made_by
 from training.explainable import export_explain, forget_explains
 from training.graph import Answer, Graph
 from training.networks.classifier import Classifier
-from training.train import RECIPE, load_best, load_folds
+from training.run import RECIPE, load_best, load_folds
 from training.variants.guard import refuse_quantized
 from training.whole import whole
 

@@ -22,7 +22,7 @@ from training.export import read_graph
 from training.graph import Graph
 from training.intervals import RESAMPLES, Interval
 from training.measure import count
-from training.train import RECIPE, input_spec
+from training.run import RECIPE, input_spec
 from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
 
 SEED = 0

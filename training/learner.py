@@ -15,14 +15,18 @@ from training.objective import part_loss
 from training.processes import Processes
 from training.schedule import Schedule
 from training.start import Zeros, new_optimizer
+from training.teachers import Teachers
 
 
 class Learner:
     """A network with all that moves its weights, and the moving average of them, which is what is measured."""
 
-    def __init__(self, network: Classifier, recipe: Recipe, processes: Processes, *, steps: int) -> None:
+    def __init__(
+        self, network: Classifier, recipe: Recipe, processes: Processes, *, steps: int, teachers: Teachers | None = None
+    ) -> None:
         """`steps` an epoch."""
         self.network, self._config, self._processes = network, recipe.optimizer, processes
+        self._teachers = teachers or Teachers([], recipe.distill)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self._config.average), use_buffers=True)
         self.outline = network.new_outline_head().to(processes.device)
         self.optimizer = processes.machine.prepare_optimizer(new_optimizer(network, self.outline, self._config))
@@ -48,7 +52,8 @@ class Learner:
         with self._processes.machine.autocast():
             (logits, _), features = self.network.with_features(part.slices)
             drawn = self.outline(features)
-        loss = part_loss(logits.float(), drawn.float(), part, whole, self._config)
+            taught = self._teachers.teach(part.slices)
+        loss = part_loss(logits.float(), drawn.float(), part, whole, self._config, taught=taught)
         self._processes.machine.backward(loss)
         return loss.detach(), logits.detach().cpu()
 

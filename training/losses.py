@@ -17,6 +17,15 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
     return torch.where(allowed.sum(dim=1) == 1, smoothed, loss).mean()
 
 
+def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
+    """Mean Kullback–Leibler divergence from the teachers' probabilities `taught` (N, C), times T² (Hinton et al. 2015).
+
+    The student's logits (N, C) are divided by `temperature`, as the teachers' were; T² keeps the gradient's size.
+    """
+    log_probs = (logits / temperature).log_softmax(dim=1)
+    return temperature**2 * F.kl_div(log_probs, taught, reduction="batchmean")
+
+
 def outline_loss(logits: Tensor, masks: Tensor, outlined: Tensor) -> Tensor:
     """Mean cross-entropy of each cell's logit (N, 1, h, w) with the share of it that is tumour in `masks` (N, 1, H, W).
 

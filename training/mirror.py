@@ -17,7 +17,7 @@ from training.errors import made_by
 from training.intervals import RESAMPLES, Chosen, intervals
 from training.measure import ALL
 from training.protocol import protocol
-from training.train import RECIPE, load_best, load_tested
+from training.run import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
 from training.validation import logits_of
 from training.variants.report import Difference

@@ -15,7 +15,7 @@ from training.data.slices import allowed_classes
 from training.errors import made_by
 from training.index import INDEX
 from training.predictions import PREDICTIONS, read_predictions
-from training.train import RECIPE
+from training.run import RECIPE
 
 SHEET = "misclassified.png"
 PUBLIC_SHEET = "misclassified.public.png"

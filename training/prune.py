@@ -26,7 +26,8 @@ from training.index import INDEX
 from training.networks.channels import prune_channels
 from training.networks.classifier import Classifier
 from training.pruning_report import Ratio, compare_times, write_report
-from training.train import RECIPE, load_best, load_folds, train
+from training.run import RECIPE, load_best, load_folds
+from training.train import train
 from training.validation import logits_of
 from training.whole import write_whole
 

@@ -21,7 +21,7 @@ from training.judge.page import PAGE
 from training.judge.report import EXPLANATIONS, ExplanationReport, read_judgement
 from training.modelcard import MODEL_CARD, render
 from training.report import Report
-from training.train import RECIPE, input_spec
+from training.run import RECIPE, input_spec
 from training.variants.gate import matching_variant
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of

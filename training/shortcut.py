@@ -19,8 +19,8 @@ from training.errors import made_by
 from training.intervals import RESAMPLES, Chosen, Interval, bounded, intervals
 from training.measure import ALL
 from training.protocol import protocol
+from training.run import RECIPE, input_spec, load_best, load_folds, load_tested
 from training.scores import Floats
-from training.train import RECIPE, input_spec, load_best, load_folds, load_tested
 from training.tumor import has_both, tumor_auroc
 from training.validation import logits_of
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.checkpoint import BEST
 from training.config import OptimizerConfig, Recipe
 from training.data.index import sha256_of
 from training.errors import RecipeError
@@ -54,7 +55,12 @@ def new_network(recipe: Recipe) -> Classifier:
 
 
 def name_weights(recipe: Recipe) -> str:
-    """Where the starting weights are from, for the card: a file with its digest, timm's download, or random."""
+    """Where the weights are from, for the card: a file with its digest, timm's download, or random; and who taught."""
+    teachers = ", ".join(f"{home.name} (sha256 {sha256_of(home / BEST)[:12]})" for home in recipe.distill.teachers)
+    return f"{_first_weights(recipe)}; taught by {teachers}" if teachers else _first_weights(recipe)
+
+
+def _first_weights(recipe: Recipe) -> str:
     if recipe.weights is None:
         return "random"
     if not isinstance(recipe.weights, Path):

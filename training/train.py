@@ -9,26 +9,24 @@ from typing import Any
 
 import torch
 
-from service.contract.card import InputSpec
 from training import checkpoint, memory
 from training.batches import balance, draw_batches, size_of, steps_of
 from training.config import Recipe, read_recipe
-from training.data.index import NO_FOLD, read_index
 from training.data.outlines import Masks, load_masks
-from training.data.slices import Slices, load_slices
+from training.data.slices import Slices
 from training.errors import RecipeError, made_by
 from training.history import CURVES, HISTORY, Line, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
-from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from training.origin import write_origin
 from training.processes import Processes
-from training.start import bare_network, name_weights, new_network
+from training.run import RECIPE, input_spec, load_splits, source_spec
+from training.start import name_weights, new_network
 from training.tally import Tally
+from training.teachers import load_teachers
 from training.validation import overlap, validate
 from training.whole import write_whole
 
-RECIPE = "recipe.json"
 BALANCE = "balance.json"
 
 
@@ -47,7 +45,8 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
         held_masks = _held_masks(recipe, data, held_out)
         network = new_network(recipe)
     network = network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes it
-    learner = Learner(network, recipe, processes, steps=steps_of(recipe, source))
+    teachers = load_teachers(recipe, run, processes.device)
+    learner = Learner(network, recipe, processes, steps=steps_of(recipe, source), teachers=teachers)
     generator = torch.Generator().manual_seed(recipe.seed)
     if processes.first:
         _begin(recipe, run, source)
@@ -90,45 +89,6 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
         draw_curves([run], run / CURVES)
     processes.machine.wait_for_everyone()
     return run / checkpoint.BEST
-
-
-def load_best(recipe: Recipe, run: Path) -> Classifier:
-    """The run's network at its best epoch, in evaluation mode on the CPU."""
-    network = bare_network(recipe)
-    network.load_state_dict(checkpoint.load(made_by("train", run / checkpoint.BEST))["network"])
-    return network.eval()
-
-
-def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) -> Slices:
-    """The slices of some folds as the network will see them when it serves."""
-    rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
-    chosen = [row for row in rows if row.fold in folds]
-    return load_slices(chosen, data, input_spec(recipe), recipe.class_names, run.parent / "cache")
-
-
-def load_tested(recipe: Recipe, data: Path, run: Path) -> Slices:
-    """The slices of the test folds, and those of sources left out whole."""
-    return load_folds(recipe, data, run, (*recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ())))
-
-
-def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
-    """Training slices at the augmentation's resolution and validation slices at the network's."""
-    enlarged = recipe.model_copy(update={"size": source_spec(recipe).width})
-    return (
-        load_folds(enlarged, data, run, recipe.data.train_folds),
-        load_folds(recipe, data, run, recipe.data.val_folds),
-    )
-
-
-def input_spec(recipe: Recipe) -> InputSpec:
-    """What the network of `recipe` is fed."""
-    return InputSpec(height=recipe.size, width=recipe.size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-
-
-def source_spec(recipe: Recipe) -> InputSpec:
-    """What the augmentation is fed: larger, so that zooming in still shows detail."""
-    side = round(recipe.size * recipe.augment.source_scale)
-    return input_spec(recipe).model_copy(update={"height": side, "width": side})
 
 
 def _begin(recipe: Recipe, run: Path, source: Slices) -> None:

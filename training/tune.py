@@ -22,7 +22,8 @@ from training.history import Line
 from training.index import INDEX, index
 from training.networks.plain import SHAPES
 from training.recipefile import merge
-from training.train import RECIPE, train
+from training.run import RECIPE
+from training.train import train
 from training.whole import write_whole
 
 JOURNAL = "journal.log"

@@ -16,7 +16,7 @@ from training.data.index import NO_FOLD, read_index, write_index
 from training.data.phantom import PLACES, draw_phantom
 from training.index import INDEX
 from training.judge.explanations import judge_explanations
-from training.train import RECIPE
+from training.run import RECIPE
 
 PICTURES = 5
 OUTLINE = [[20, 20], [60, 20], [60, 60], [20, 60]]

@@ -24,8 +24,8 @@ from training.index import INDEX, index
 from training.measure import Predictions
 from training.predictions import PREDICTIONS
 from training.report import Bar, Report
+from training.run import RECIPE, input_spec
 from training.scores import Ints
-from training.train import RECIPE, input_spec
 
 
 @pytest.fixture

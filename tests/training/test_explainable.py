@@ -21,7 +21,7 @@ from training.explainable import (
 )
 from training.gradient.files import read_layers
 from training.graph import Graph
-from training.train import load_best
+from training.run import load_best
 
 SLICES = np.random.default_rng(3).integers(0, 256, (9, 64, 64), np.uint8)
 

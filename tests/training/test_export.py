@@ -12,7 +12,7 @@ from training.errors import OrderError, ParityError
 from training.export import OPSET, compare, export_network, opset_of, read_graph
 from training.graph import Graph
 from training.networks.classifier import Classifier
-from training.train import load_best
+from training.run import load_best
 
 SLICES = np.random.default_rng(1).integers(0, 256, (8, 64, 64), dtype=np.uint8)
 

@@ -10,7 +10,7 @@ from training.__main__ import main
 from training.errors import DataError, RecipeError
 from training.external import External, evaluate_folder
 from training.register import register
-from training.train import RECIPE
+from training.run import RECIPE
 
 
 @pytest.fixture

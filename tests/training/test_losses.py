@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from training.losses import outline_loss, partial_label_loss
+from training.losses import distillation_loss, outline_loss, partial_label_loss
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -25,6 +25,19 @@ def test_with_every_class_allowed_there_is_nothing_to_learn() -> None:
     partial_label_loss(logits, torch.ones(6, 4, dtype=torch.bool)).backward()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, torch.zeros(6, 4))
+
+
+def test_who_answers_as_the_teachers_do_has_nothing_to_learn() -> None:
+    taught = (LOGITS / 3).softmax(dim=1)
+    assert float(distillation_loss(LOGITS, taught, 3.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_distillation_is_cross_entropy_with_soft_labels_but_for_a_constant() -> None:
+    other = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    taught = (other / 2).softmax(dim=1)
+    entropy = -(taught * taught.log()).sum(dim=1).mean()
+    wanted = 4 * (cross_entropy(LOGITS / 2, taught) - entropy)
+    torch.testing.assert_close(distillation_loss(LOGITS, taught, 2.0), wanted)
 
 
 def test_an_outline_that_is_found_costs_little_and_one_that_is_missed_much() -> None:

@@ -11,7 +11,7 @@ from training.data.slices import Slices
 from training.measure import ALL
 from training.mirror import MIRROR, Mirrored, measure_mirror
 from training.report import Report
-from training.train import load_best, load_tested
+from training.run import load_best, load_tested
 from training.validation import logits_of
 
 

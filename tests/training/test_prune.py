@@ -14,7 +14,7 @@ from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
 from training.prune import LEVEL, Plan, cut_weights, prune, share_of_zeros
 from training.pruning_report import say_speed
-from training.train import RECIPE, load_best
+from training.run import RECIPE, load_best
 
 SLICES = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

@@ -11,7 +11,8 @@ from training.config import Recipe
 from training.errors import OrderError, RecipeError
 from training.history import HISTORY
 from training.index import INDEX
-from training.train import RECIPE, train
+from training.run import RECIPE
+from training.train import train
 
 REMEMBERED = 1.1612
 

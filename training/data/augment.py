@@ -6,6 +6,7 @@ sequences and scanners, since in the public data the scanner all but gives the c
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -140,15 +141,30 @@ def degrade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> 
     return grey + torch.randn(grey.shape, generator=generator) * strength * (grey > 0.02)
 
 
-def mix(slices: Tensor, allowed: Tensor, alpha: float) -> tuple[Tensor, Tensor, float]:
+def mix(slices: Tensor, allowed: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor, float]:
     """Blend a batch (N, h, w) with itself reversed: slices, the partners' labels, the share of the first.
 
-    Mixup (Zhang et al. 2018): one share a batch from Beta(`alpha`, `alpha`), drawn by torch's own generator.
+    Mixup (Zhang et al. 2018) blends every pixel, CutMix (Yun et al. 2019, algorithm 1) pastes one rectangle, by one
+    share a batch from Beta(α, α), drawn by torch's own generator.
     """
-    if alpha == 0:
+    if not config.mixup and not config.cutmix:
         return slices, allowed, 1.0
+    alpha = config.mixup or config.cutmix
     share = float(torch.distributions.Beta(alpha, alpha).sample())
-    return torch.lerp(slices.flip(0), slices, share), allowed.flip(0), share
+    if config.mixup:
+        return torch.lerp(slices.flip(0), slices, share), allowed.flip(0), share
+    inside = _rectangle(slices.shape[-2:], 1 - share)
+    return torch.where(inside, slices.flip(0), slices), allowed.flip(0), 1 - inside.float().mean().item()
+
+
+def _rectangle(shape: Sequence[int], area: float) -> Tensor:
+    """Where (h, w) a rectangle of about this share of the area lies, its centre anywhere, cut off at the edges."""
+    sides = []
+    for length in shape:
+        half, centre = math.sqrt(area) / 2, float(torch.rand(()))
+        places = (torch.arange(length) + 0.5) / length
+        sides.append((places >= centre - half) & (places < centre + half))
+    return sides[0][:, None] & sides[1]
 
 
 def _cumulative_shares(grey: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,28 +32,33 @@ def work_off(
 ) -> Generator[Ended, None, None]:
     """Make the runs in their order, `at_once` beside each other, and collect each one's results into `target`.
 
-    The cores are shared out between them. When `seconds` are over, or whoever listens goes away, what runs is stopped
-    and no other begins; the next call goes on. Each process writes to `<runs>/<run>.log`.
+    The cores are shared out between them; a run that needs another one, named before it, waits for it. When `seconds`
+    are over, or whoever listens goes away, what runs is stopped and no other begins; the next call goes on. Each
+    process writes to `<runs>/<run>.log`.
     """
     runs.mkdir(parents=True, exist_ok=True)
     end = None if seconds is None else time.monotonic() + seconds
     threads = str(max(1, torch.get_num_threads() // at_once))
     alive: set[subprocess.Popen[bytes]] = set()
+    begun: dict[str, Future[Ended]] = {}
 
-    def make(one: Missing) -> Ended:
+    def make(one: Missing, needed: Sequence[Future[Ended]]) -> Ended:
+        if any(other.result().state != "made" for other in needed):
+            return Ended(one.run, "unfinished")
         state = _make(one.words(data, runs), runs / f"{one.run}{LOG}", threads, end, alive)
         if state == "made":
             collect(runs / one.run, target)
         return Ended(one.run, state)
 
     pool = ThreadPoolExecutor(at_once)
-    begun = [pool.submit(make, one) for one in wanted]
+    for one in wanted:
+        begun[one.run] = pool.submit(make, one, [begun[name] for name in one.needs if name in begun])
     try:
-        for made in as_completed(begun):
+        for made in as_completed(begun.values()):
             yield made.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        while any(each.running() for each in begun):
+        while any(each.running() for each in begun.values()):
             for process in tuple(alive):
                 process.terminate()
             time.sleep(0.1)

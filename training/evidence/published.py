@@ -1,5 +1,6 @@
 """The table of the earlier work: what it published beside what came out here, row by row of `published.yaml`."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,6 +41,10 @@ class Cell(_Strict):
         return "; ".join([*found, *awaited, *([self.reason] if self.reason else [])])
 
 
+RUNS = "RUNS/"
+"""What a command says for the folder of the runs, where it needs another run of the plan."""
+
+
 class Missing(NamedTuple):
     """A run that nobody made, and what makes it after `python -m training`."""
 
@@ -48,11 +53,17 @@ class Missing(NamedTuple):
 
     def words(self, data: Path, runs: Path) -> list[str]:
         """The command line's words for pictures in `data` and a run below `runs`."""
-        return [*shlex.split(self.command), "--data", str(data), "--run", str(runs / self.run)]
+        words = [word.replace(RUNS, f"{runs}/") for word in shlex.split(self.command)]
+        return [*words, "--data", str(data), "--run", str(runs / self.run)]
+
+    @property
+    def needs(self) -> list[str]:
+        """The runs that it starts from."""
+        return re.findall(rf"\b{RUNS}([\w-]+)", self.command)
 
     def __str__(self) -> str:
         """The command as a user types it."""
-        return f"python -m training {self.command} --data DATA --run runs/{self.run}"
+        return f"python -m training {self.command.replace(RUNS, 'runs/')} --data DATA --run runs/{self.run}"
 
 
 class Row(_Strict):

@@ -10,8 +10,8 @@ from training.data.index import read_index
 from training.history import read_history
 from training.index import INDEX
 from training.origin import read_origin
+from training.run import RECIPE
 from training.start import bare_network
-from training.train import RECIPE
 
 SUMMARY = "summary.json"
 ABSENT = frozenset({"epoch", "size", "best", "learning_rate", "micro_batch", "peak_mb", "seconds"})

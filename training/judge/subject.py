@@ -14,7 +14,7 @@ from training.export import read_graph
 from training.graph import Graph
 from training.judge.maps import Cams, Heatmaps, Targets, cams_of, heatmaps_of, priors_of
 from training.judge.tumors import Tumors, load_tumors
-from training.train import RECIPE
+from training.run import RECIPE
 
 
 @dataclass(frozen=True)

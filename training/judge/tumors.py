@@ -14,7 +14,7 @@ from training.data.outlines import load_masks
 from training.data.slices import Slices
 from training.errors import DataError
 from training.graph import Floats, Graph
-from training.train import input_spec, load_folds
+from training.run import input_spec, load_folds
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from training.config import Recipe, read_recipe
 from training.errors import RecipeError, made_by
 from training.index import INDEX
 from training.origin import ORIGIN_FILE
-from training.train import RECIPE
+from training.run import RECIPE
 
 COPIED = {INDEX: "index", ORIGIN_FILE: "train", checkpoint.BEST: "train"}
 

@@ -16,7 +16,7 @@ from training.graph import Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES, Chosen, intervals
 from training.pruning_report import compare_times
-from training.train import RECIPE
+from training.run import RECIPE
 from training.variants.report import VARIANT, Difference, VariantReport, bars
 
 TIMED = 8

@@ -16,8 +16,8 @@ from training.data.slices import Slices
 from training.errors import TrainingError, made_by
 from training.export import read_graph
 from training.graph import Floats, Graph
+from training.run import RECIPE, load_folds
 from training.scores import confusion_matrix, precision_recall_f1
-from training.train import RECIPE, load_folds
 from training.variants.begin import begin
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of, write_integers

@@ -5,8 +5,8 @@ from pathlib import Path
 from training.config import Recipe, read_recipe
 from training.errors import RecipeError, made_by
 from training.networks.plain import PlainNetwork
+from training.run import RECIPE
 from training.start import bare_network
-from training.train import RECIPE
 from training.variants.begin import begin
 from training.variants.guard import refuse_quantized
 

@@ -59,9 +59,9 @@ def test_the_ground_stays_dark() -> None:
     assert out[:, 0, 0].max() <= 0.05 * 255 + 1
 
 
-def test_mixing_with_alpha_zero_changes_nothing() -> None:
+def test_without_mixing_nothing_changes() -> None:
     slices, allowed = heads().float(), torch.eye(6, 4).bool()
-    mixed, partners, share = mix(slices, allowed, 0.0)
+    mixed, partners, share = mix(slices, allowed, AugmentConfig())
     assert torch.equal(mixed, slices)
     assert torch.equal(partners, allowed)
     assert share == 1
@@ -70,10 +70,24 @@ def test_mixing_with_alpha_zero_changes_nothing() -> None:
 def test_a_mixed_slice_holds_both_partners_by_their_share() -> None:
     slices, allowed = heads().float(), torch.eye(6, 4).bool()
     torch.manual_seed(0)
-    mixed, partners, share = mix(slices, allowed, 0.5)
+    mixed, partners, share = mix(slices, allowed, AugmentConfig(mixup=0.5))
     assert 0 < share < 1
     assert torch.equal(partners, allowed.flip(0))
     torch.testing.assert_close(mixed[0], share * slices[0] + (1 - share) * slices[5])
+
+
+def test_a_slice_holds_a_rectangle_of_its_partner_by_the_share_that_is_told() -> None:
+    slices, allowed = heads().float(), torch.eye(6, 4).bool()
+    slices += torch.arange(6)[:, None, None] + 300.0 * torch.arange(6)[:, None, None]
+    torch.manual_seed(0)
+    for _ in range(20):
+        mixed, partners, share = mix(slices, allowed, AugmentConfig(cutmix=1.0))
+        pasted = mixed[0] == slices[5]
+        assert torch.equal(partners, allowed.flip(0))
+        assert float(pasted.float().mean()) == pytest.approx(1 - share)
+        assert torch.equal(mixed[0], torch.where(pasted, slices[5], slices[0]))
+        assert torch.equal(pasted, pasted.any(dim=1)[:, None] & pasted.any(dim=0))
+    assert 0 < share < 1
 
 
 def test_a_matched_slice_has_the_grey_levels_of_another_one() -> None:

@@ -14,6 +14,7 @@ from training.config import Recipe
 from training.evidence.backlog import Ended, work_off
 from training.evidence.published import Missing
 from training.history import HISTORY
+from training.origin import read_origin
 
 EMPTY = {"title": "Nothing", "runs": []}
 KEYS = ("crossvalidations", "levers", "theta", "cross", "shortcut")
@@ -57,6 +58,22 @@ def test_missing_runs_are_made_beside_each_other_and_collected(
     with pytest.raises(SystemExit):
         main()
     assert "nothing misses first" in capsys.readouterr().err
+
+
+def test_a_run_that_needs_another_one_waits_for_it(quick: Path, pictures: Path, tmp_path: Path) -> None:
+    """Both begin at once otherwise; and after one that fails it does not begin at all."""
+    taught = experiment(quick, "--set 'distill.teachers=[RUNS/first]'")
+    orphan = taught.replace("RUNS/first", "RUNS/broken")
+    broken = experiment(quick, "--set sead=1")
+    wanted = [Missing("first", experiment(quick)), Missing("broken", broken), Missing("second", taught)]
+    assert wanted[2].needs == ["first"]
+    assert "teachers=[runs/first]" in str(wanted[2])
+    runs = tmp_path / "runs"
+    ended = list(work_off([*wanted, Missing("orphan", orphan)], pictures, runs, tmp_path / "kept", at_once=4))
+    assert {(each.run, each.state) for each in ended} == {
+        ("first", "made"), ("broken", "failed"), ("second", "made"), ("orphan", "unfinished")
+    }  # fmt: skip
+    assert "taught by first" in read_origin(runs / "second").weights
 
 
 def test_runs_end_with_the_backlog_that_began_them(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:

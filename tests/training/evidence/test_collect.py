@@ -9,7 +9,8 @@ from training.errors import OrderError
 from training.evidence.collect import collect
 from training.evidence.summary import SUMMARY, Summary
 from training.history import HISTORY, read_history
-from training.train import BALANCE, RECIPE, load_best
+from training.run import RECIPE, load_best
+from training.train import BALANCE
 
 
 def test_only_small_files_are_copied_and_the_run_is_summed_up(finished: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from training.misclassified import draw_misclassified
 from training.pruning_report import PRUNING
 from training.report import Report
 from training.results import results
+from training.run import RECIPE
 from training.shortcut import measure_shortcut
-from training.train import RECIPE
 from training.tune import BEST_TRIAL
 
 METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))

@@ -14,7 +14,7 @@ from training.errors import OrderError, RecipeError
 from training.graph import Graph
 from training.register import register
 from training.report import Bar
-from training.train import RECIPE, load_folds
+from training.run import RECIPE, load_folds
 from training.variants.judge import judge_variant
 from training.variants.report import VARIANT, read_variant
 from training.variants.resize import resize

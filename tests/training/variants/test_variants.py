@@ -19,7 +19,7 @@ from training.graph import Graph
 from training.modelcard import MODEL_CARD
 from training.register import register, verify
 from training.report import Bar
-from training.train import RECIPE, load_folds
+from training.run import RECIPE, load_folds
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of
 from training.variants.judge import judge_variant

@@ -1,0 +1,54 @@
+"""What a run's folder holds: its recipe, its network at the best epoch, and the slices that its index deals out."""
+
+from pathlib import Path
+
+from service.contract.card import InputSpec
+from training import checkpoint
+from training.config import Recipe
+from training.data.index import NO_FOLD, read_index
+from training.data.slices import Slices, load_slices
+from training.errors import made_by
+from training.index import INDEX
+from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from training.start import bare_network
+
+RECIPE = "recipe.json"
+
+
+def load_best(recipe: Recipe, run: Path) -> Classifier:
+    """The run's network at its best epoch, in evaluation mode on the CPU."""
+    network = bare_network(recipe)
+    network.load_state_dict(checkpoint.load(made_by("train", run / checkpoint.BEST))["network"])
+    return network.eval()
+
+
+def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) -> Slices:
+    """The slices of some folds as the network will see them when it serves."""
+    rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
+    chosen = [row for row in rows if row.fold in folds]
+    return load_slices(chosen, data, input_spec(recipe), recipe.class_names, run.parent / "cache")
+
+
+def load_tested(recipe: Recipe, data: Path, run: Path) -> Slices:
+    """The slices of the test folds, and those of sources left out whole."""
+    return load_folds(recipe, data, run, (*recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ())))
+
+
+def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
+    """Training slices at the augmentation's resolution and validation slices at the network's."""
+    enlarged = recipe.model_copy(update={"size": source_spec(recipe).width})
+    return (
+        load_folds(enlarged, data, run, recipe.data.train_folds),
+        load_folds(recipe, data, run, recipe.data.val_folds),
+    )
+
+
+def input_spec(recipe: Recipe) -> InputSpec:
+    """What the network of `recipe` is fed."""
+    return InputSpec(height=recipe.size, width=recipe.size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def source_spec(recipe: Recipe) -> InputSpec:
+    """What the augmentation is fed: larger, so that zooming in still shows detail."""
+    side = round(recipe.size * recipe.augment.source_scale)
+    return input_spec(recipe).model_copy(update={"height": side, "width": side})
