@@ -15,17 +15,18 @@ other processes are busy too, and a thread that starves may hold the interpreter
 
 def give_way(lanes_nice: int = 0) -> None:
     """Let the calling thread wait for all others, lanes of this nice too, where cores are short."""
-    be_nice(min(MOST_NICE, lanes_nice + NICE))
+    be_nice(lanes_nice + NICE)
 
 
 def be_nice(nice: int) -> None:
-    """Give the calling thread this nice: on Linux, where a thread has one of its own.
+    """Make the calling thread nicer than the process's first one by so much: on Linux, where each has its own.
 
     Where the system forbids it the thread works on as it is, for that only costs speed.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+            first = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(MOST_NICE, first + nice))
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -38,7 +38,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=19,
-        description="Of the lanes' threads on Linux. 10 halves the wait for refusals and `/livez` under load, and "
+        description="How much nicer than the process the lanes' threads are, on Linux. 10 halves "
+        "the wait for refusals and `/livez` under load, and "
         "yields to whatever else runs in the same container.",
     )
     max_batch_size: PositiveInt | None = Field(

@@ -85,6 +85,8 @@ def evaluate(
     """Measure on the test folds (<run>/report.json), or on a folder from elsewhere (external-*.json)."""
     if (data is None) == (folder is None):
         raise typer.BadParameter("give either --data or --folder")
+    if folder and remark:
+        raise typer.BadParameter("--remark belongs to the report on the test folds: give it with --data")
     if data:
         line.evaluate(data, run, resamples, remark or ())
     elif folder:

@@ -1,6 +1,7 @@
 """A trained network on pictures from elsewhere: any folder of `yes/` and `no/`, or of classes."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +16,17 @@ from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probab
 from training.calibrate import read_temperature
 from training.config import UNKNOWN_TUMOR, read_recipe
 from training.data.folders import Found, rows_of_folders
-from training.data.index import Row, sha256_of
+from training.data.index import Row, read_index, sha256_of
 from training.data.slices import read_slices
 from training.errors import DataError, RecipeError, made_by
 from training.export import read_graph
 from training.graph import Graph
+from training.index import INDEX
 from training.intervals import RESAMPLES, Interval
 from training.measure import count
 from training.run import RECIPE, input_spec
 from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
+from training.whole import write_whole
 
 SEED = 0
 TYPES = ("glioma", "meningioma", "pituitary")
@@ -31,11 +34,16 @@ TYPES = ("glioma", "meningioma", "pituitary")
 
 
 class External(BaseModel):
-    """What was answered to a folder's slices; intervals are of a bootstrap over groups of near-duplicates."""
+    """What was answered to a folder's slices; intervals are of a bootstrap over groups of near-duplicates.
+
+    `learnt` counts those whose very file lies in the run's training or validation folds; a bundle cannot say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
+    pictures_sha256: str | None = None
+    learnt: int | None = None
     graph_sha256: str
     slices: dict[str, int]
     groups: dict[str, int]
@@ -47,19 +55,20 @@ class External(BaseModel):
 
 
 class Asked(NamedTuple):
-    """What answers: a graph and all that gives its answers a meaning."""
+    """A graph, all that gives its answers a meaning, and the files it learnt from where they are known."""
 
     graph: Path
     class_names: tuple[str, ...]
     spec: InputSpec
     temperature: float
+    learnt: frozenset[str] | None = None
 
 
 def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESAMPLES) -> External:
     """Write `<target>/external-<folder>.json` and `.png` (ROC) for what `run`, a run or a bundle, answers to `folder`.
 
     Raises `DataError` where the folder holds no tumour or no slice without one, or folders whose names are no label,
-    and `RecipeError` for a network that only tells tumours apart.
+    or `target` has the report on another folder of its name; `RecipeError` for a network that only tells tumours apart.
     """
     asked = read_asked(run)
     if NO_TUMOR not in asked.class_names:
@@ -69,11 +78,12 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     _refuse_strange(found.rows, asked, folder)
     if not has_both(found.rows):
         raise DataError(f"{folder} must hold slices with a tumour and slices without one")
+    path = target / f"external-{folder.resolve().name}.json"
+    _refuse_other(path, found)
     pixels = read_slices(found.rows, folder.resolve().parent, asked.spec)
     probs = probabilities(Graph(asked.graph)(pixels).logits, asked.temperature)
     report = _report(found, asked, folder.resolve().name, probs, resamples)
-    path = target / f"external-{report.folder}.json"
-    path.write_text(report.model_dump_json(indent=2) + "\n")
+    write_whole(path, report.model_dump_json(indent=2) + "\n")
     draw_roc(shows_tumor(found.rows), tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
     return report
 
@@ -84,7 +94,9 @@ def read_asked(run: Path) -> Asked:
         card = read_card(run.resolve())
         return Asked(run / MODEL_FILE, card.class_names, card.input, card.temperature)
     recipe = read_recipe(made_by("train", run / RECIPE))
-    return Asked(read_graph(run), recipe.class_names, input_spec(recipe), read_temperature(run))
+    rows, folds = read_index(run / INDEX), (*recipe.data.train_folds, *recipe.data.val_folds)
+    learnt = frozenset(row.sha256 for row in rows if row.dataset in recipe.data.datasets and row.fold in folds)
+    return Asked(read_graph(run), recipe.class_names, input_spec(recipe), read_temperature(run), learnt)
 
 
 def draw_roc(shows: npt.NDArray[np.bool_], tumor: npt.NDArray[np.float64], report: External, path: Path) -> None:
@@ -109,11 +121,23 @@ def _refuse_strange(rows: Sequence[Row], asked: Asked, folder: Path) -> None:
         raise DataError(f"{folder} holds {', '.join(sorted(strange))}, which is neither yes, no nor a class: remove it")
 
 
+def _refuse_other(path: Path, found: Found) -> None:
+    if path.exists() and External.model_validate_json(path.read_bytes()).pictures_sha256 not in {None, _digest(found)}:
+        raise DataError(f"{path} is the report on another folder of this name: remove it, or choose another --out")
+
+
+def _digest(found: Found) -> str:
+    """Of the pictures, wherever they lie."""
+    return sha256("\n".join(sorted(row.sha256 for row in found.rows)).encode()).hexdigest()
+
+
 def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64], resamples: int) -> External:
     slices, groups = count(found.rows)
     answers = probs.argmax(axis=1)
     return External(
         folder=name,
+        pictures_sha256=_digest(found),
+        learnt=None if asked.learnt is None else sum(row.sha256 in asked.learnt for row in found.rows),
         graph_sha256=sha256_of(asked.graph),
         slices=slices,
         groups=groups,

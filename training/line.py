@@ -66,6 +66,8 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     """Measure on pictures from elsewhere, and say the figures."""
     report = external_step.evaluate_folder(run, folder, target, resamples)
     say(f"evaluate → {target / f'external-{report.folder}.json'}: {sum(report.slices.values())} slices")
+    if report.learnt:
+        say(f"  {report.learnt} of them are files that the run learnt from: these figures are too high")
     if report.unreadable:
         say(f"  {report.unreadable} files cannot be read and are left out")
     _say_intervals(report.figures)

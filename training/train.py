@@ -116,6 +116,8 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
 
 def _save(run: Path, learner: Learner, generator: torch.Generator, progress: dict[str, Any]) -> None:
     random = {"generator": generator.get_state(), "torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        random["cuda"] = torch.cuda.get_rng_state()
     checkpoint.save({**learner.state(), **random, "progress": progress}, run / checkpoint.LAST)
 
 
@@ -126,5 +128,7 @@ def _resume(run: Path, learner: Learner, generator: torch.Generator) -> dict[str
     learner.load(state)
     generator.set_state(state["generator"])
     torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
     progress: dict[str, Any] = state["progress"]
     return progress

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
+from training.data.index import read_index
 from training.errors import DataError, RecipeError
 from training.external import External, evaluate_folder
+from training.index import INDEX
 from training.register import register
 from training.run import RECIPE
 
@@ -28,6 +30,8 @@ def test_a_folder_of_yes_and_no_is_measured(finished: Path, elsewhere: Path, tmp
     assert report.slices == {"no_tumor": 10, "tumor": 10}
     assert report.groups == {"no_tumor": 5, "tumor": 5}
     assert report.unreadable == 1
+    rows = read_index(finished / INDEX)
+    assert report.learnt == sum(row.fold in {1, 2, 3, 4} for row in rows if row.label in {"glioma", "no_tumor"}) > 0
     called = (
         1 - np.array([report.confusion[label][report.class_names.index("no_tumor")] for label in report.slices]) / 10
     )
@@ -40,7 +44,8 @@ def test_a_folder_of_yes_and_no_is_measured(finished: Path, elsewhere: Path, tmp
 def test_a_bundle_answers_as_its_run_does(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
     bundle = register(finished, tmp_path / "models", "First version.")
     ours = evaluate_folder(bundle, elsewhere, tmp_path, resamples=100)
-    assert ours == evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+    theirs = evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+    assert ours == theirs.model_copy(update={"learnt": None})
 
 
 def test_a_folder_without_healthy_slices_is_refused(finished: Path, elsewhere: Path, tmp_path: Path) -> None:
@@ -72,11 +77,25 @@ def test_the_report_s_folder_need_not_be_there(finished: Path, elsewhere: Path, 
     assert (tmp_path / "reports" / "away" / "external-elsewhere.json").exists()
 
 
+def test_the_report_on_another_folder_of_the_same_name_is_kept(
+    finished: Path, elsewhere: Path, pictures: Path, tmp_path: Path
+) -> None:
+    first = evaluate_folder(finished, elsewhere, tmp_path, resamples=100)
+    other = tmp_path / "other" / elsewhere.name
+    for kind, label in (("yes", "pituitary"), ("no", "no_tumor")):
+        shutil.copytree(pictures / "drawn" / label, other / kind)
+    with pytest.raises(DataError, match="another folder of this name"):
+        evaluate_folder(finished, other, tmp_path, resamples=100)
+    assert evaluate_folder(finished, elsewhere, tmp_path, resamples=100) == first
+    assert evaluate_folder(finished, other, tmp_path / "apart", resamples=100).pictures_sha256 != first.pictures_sha256
+
+
 def test_the_command_takes_one_of_data_and_folder(
     finished: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["training", "evaluate", "--run", str(finished), "--out", str(tmp_path), "--resamples", "1000"]
-    for given, code in (["--folder", str(elsewhere)], 0), ([], 2):
+    folder = ["--folder", str(elsewhere)]
+    for given, code in (folder, 0), ([], 2), ([*folder, "--remark", "From a phone."], 2):
         monkeypatch.setattr(sys, "argv", [*words, *given])
         with pytest.raises(SystemExit) as ended:
             main()
