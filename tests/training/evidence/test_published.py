@@ -104,7 +104,7 @@ def test_missing_runs_are_named_with_their_command(kept: Kept) -> None:
     assert len(commands) == len(set(commands))
     assert comparison(plan, kept).count(NOT_YET) > 20
     assert any(
-        "unet_cls.yaml --set optimizer.theta=0.25 --data DATA --run runs/unet_cls_theta25" in each for each in commands
+        "unet_theta.yaml --set optimizer.theta=0.25 --data DATA --run runs/unet_theta25" in each for each in commands
     )
 
 
