@@ -3,7 +3,8 @@
 An ensemble distilled into one network (Hinton, Vinyals & Dean 2015, Distilling the Knowledge in a Neural Network).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -53,17 +54,26 @@ def _teacher(home: Path, recipe: Recipe, rows: Sequence[Row]) -> Classifier:
     if theirs.class_names != recipe.class_names:
         raise RecipeError(f"{home} teaches {', '.join(theirs.class_names)}, not {', '.join(recipe.class_names)}")
     known = read_index(made_by("index", home / INDEX), theirs.data.datasets)
-    groups = {row.path: (row.dataset, row.group) for row in (*known, *rows)}
+    names = _names((*known, *rows))
     tested = (*recipe.data.test_folds, NO_FOLD)
-    seen = _of(known, theirs.data.train_folds, groups) & _of(rows, (*recipe.data.val_folds, *tested), groups)
-    chosen = _of(known, theirs.data.val_folds, groups) & _of(rows, tested, groups)
-    if seen or chosen:
-        raise RecipeError(f"{home} may not teach: {len(seen | chosen)} groups of the slices held out here were its own")
+    learnt, chosen = (_of(known, folds, names) for folds in (theirs.data.train_folds, theirs.data.val_folds))
+    held_out = [row for row in rows if row.fold in (*recipe.data.val_folds, *tested)]
+    seen = [row for row in held_out if names[row.path] & (learnt | chosen if row.fold in tested else learnt)]
+    if seen:
+        raise RecipeError(f"{home} may not teach: {len(seen)} of the slices held out here were its own")
     return load_best(theirs, home)
 
 
-def _of(rows: Iterable[Row], folds: Sequence[int], groups: Mapping[str, Group]) -> set[Group]:
-    """The groups of some folds, and those of the pictures that theirs are copies of."""
-    chosen = [row for row in rows if row.fold in folds]
-    originals = {groups[row.same_as] for row in chosen if row.same_as in groups}
-    return {(row.dataset, row.group) for row in chosen} | originals
+def _names(rows: Sequence[Row]) -> Mapping[str, set[Group]]:
+    """By path, the groups of a picture and of the one that it copies, in whichever index; they may part them apart."""
+    groups: defaultdict[str, set[Group]] = defaultdict(set)
+    for row in rows:
+        groups[row.path].add((row.dataset, row.group))
+    for row in rows:
+        groups[row.path] |= groups.get(row.same_as, set())
+    return groups
+
+
+def _of(rows: Sequence[Row], folds: Sequence[int], names: Mapping[str, set[Group]]) -> set[Group]:
+    """All names of the groups of some folds."""
+    return set().union(*(names[row.path] for row in rows if row.fold in folds))

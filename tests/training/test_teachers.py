@@ -129,3 +129,33 @@ def test_a_teacher_that_learnt_copies_of_a_source_left_out_is_refused(
     write_index(told, teacher / INDEX)
     with pytest.raises(RecipeError, match="may not teach"):
         load_teachers(taught_by(left_out, teacher), student, CPU)
+
+
+@pytest.mark.parametrize("split", ["student", "teacher"])
+def test_a_teacher_is_refused_whichever_side_dealt_slices_one_by_one(
+    finished: Path, student: Path, recipe: Recipe, split: str
+) -> None:
+    """Its groups have other names then, each slice's own."""
+    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    learnt = {"train_folds": (1, 2, 5), "test_folds": (3,)}
+    changed = recipe.model_copy(update={"data": recipe.data.model_copy(update=learnt)})
+    (teacher / RECIPE).write_text(changed.model_dump_json())
+    index = student.parent / split / INDEX
+    write_index([replace(row, group=row.path) for row in read_index(index)], index)
+    with pytest.raises(RecipeError, match="may not teach"):
+        load_teachers(taught_by(recipe, teacher), student, CPU)
+
+
+def test_a_teacher_that_learnt_a_near_duplicate_is_refused_where_slices_were_dealt_one_by_one(
+    finished: Path, student: Path, recipe: Recipe
+) -> None:
+    """The student's index calls two slices of a group apart; the teacher's knows better, and learnt one of them."""
+    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    rows = read_index(teacher / INDEX)
+    pair = next((one, other) for one in rows for other in rows if one.group == other.group and one.path < other.path)
+    told = [replace(row, fold=1 if row in pair else 4) for row in rows]
+    write_index(told, teacher / INDEX)
+    parted = [replace(row, group=row.path, fold=5 if row.path == pair[0].path else 1) for row in rows]
+    write_index(parted, student / INDEX)
+    with pytest.raises(RecipeError, match="1 of the slices held out here"):
+        load_teachers(taught_by(recipe, teacher), student, CPU)
