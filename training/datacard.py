@@ -1,7 +1,7 @@
 """What a run's pictures are: counts, sizes, modes, what leaks between its splits, and a sheet to look at."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.progress import track
 
 from service.contract.preprocess import to_grey
-from training.config import read_recipe
-from training.data.groups import Thumbnail, near_duplicates, thumbnail
-from training.data.index import Row, read_index
+from training.config import DataConfig, read_recipe
+from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
+from training.data.index import NO_FOLD, Row, read_index
 from training.data.leaks import leaks
 from training.data.provenance import provenance
 from training.errors import made_by
@@ -26,10 +26,11 @@ TILE, COLUMNS = 112, 10
 
 
 class Seen(NamedTuple):
-    """One picture as it lies on the disk."""
+    """One picture as it lies on the disk, and as a network is shown it."""
 
     mode: str
     small: Thumbnail
+    cut: Thumbnail
 
 
 def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
@@ -38,14 +39,7 @@ def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
     rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
     with ThreadPoolExecutor() as pool:
         seen = list(track(pool.map(lambda row: _see(data / row.path), rows), "look at pictures", total=len(rows)))
-    groups = near_duplicates(np.stack([each.small for each in seen]))
     unreadable = made_by("index", run / UNREADABLE).read_text().splitlines()
-    held_out = {"val": recipe.data.val_folds, "test": recipe.data.test_folds}
-    leaking = (
-        [split, label, str(found.slices), f"{found.leaking} ({found.leaking / found.slices:.1%})"]
-        for split, folds in held_out.items()
-        for label, found in leaks(rows, groups, recipe.data.train_folds, folds).items()
-    )
     sections = (
         f"# Pictures of {recipe.name}",
         section("Sources", bullets(_source(name, recipe.data.split) for name in recipe.data.datasets)),
@@ -53,8 +47,11 @@ def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
         section("Sizes and modes", table(["source", "label", "width by height", "modes"], _shapes(rows, seen))),
         section(
             "What leaks",
-            "Held-out slices that have a near-duplicate (flips and turns included) among the training slices:\n\n"
-            + table(["split", "label", "slices", "leaking"], leaking),
+            "Held-out slices that have a near-duplicate (flips and turns included) among the training slices; by the "
+            "whole pictures, and by what a network is shown of them, without dark borders:\n\n"
+            + table(
+                ["split", "label", "slices", "leaking", "leaking, without borders"], _leaking(rows, seen, recipe.data)
+            ),
         ),
         section("Unreadable", bullets(unreadable) or "Nothing."),
         f"![Contact sheet]({SHEET})",
@@ -81,7 +78,18 @@ def draw_sheet(rows: Sequence[Row], data: Path, path: Path) -> None:
 
 def _see(path: Path) -> Seen:
     with Image.open(path) as image:
-        return Seen(image.mode, thumbnail(image))
+        return Seen(image.mode, thumbnail(image), cut_thumbnail(image))
+
+
+def _leaking(rows: Sequence[Row], seen: Sequence[Seen], data: DataConfig) -> Iterator[list[str]]:
+    held_out = {"val": data.val_folds, "test": data.test_folds}
+    held_out |= {"left out": (NO_FOLD,)} if data.leave_out else {}
+    kinds = [near_duplicates(np.stack(small)) for small in ([of.small for of in seen], [of.cut for of in seen])]
+    for split, folds in held_out.items():
+        whole, cut = (leaks(rows, groups, data.train_folds, folds) for groups in kinds)
+        for label, found in whole.items():
+            counts = (f"{of.leaking} ({of.leaking / of.slices:.1%})" for of in (found, cut[label]))
+            yield [split, label, str(found.slices), *counts]
 
 
 def _source(dataset: str, split: str) -> str:

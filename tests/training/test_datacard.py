@@ -1,12 +1,15 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from training.config import Recipe
+from training.data.index import read_index, write_index
 from training.datacard import write_datacard
-from training.index import index
+from training.index import INDEX, index
 
 
 @pytest.fixture
@@ -38,3 +41,21 @@ def test_a_split_by_group_leaks_nothing(pictures: Path, recipe: Recipe, tmp_path
     index(recipe, pictures, tmp_path / "run")
     text = write_datacard(tmp_path / "recipe.json", pictures, tmp_path / "run").read_text()
     assert all("0 (0.0%)" in line for line in text.splitlines() if line.startswith(("| test |", "| val |")))
+
+
+def test_a_picture_that_differs_by_its_border_alone_leaks(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    with Image.open(data / "drawn" / "glioma" / "0.png") as head:
+        ImageOps.expand(head, 60).save(data / "drawn" / "glioma" / "wide.png")
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    rows = read_index(index(recipe, data, tmp_path / "run"))
+    told = [replace(row, fold=5 if row.path.endswith("wide.png") else 1) for row in rows]
+    assert len({row.group for row in rows if row.path.endswith(("/glioma/0.png", "wide.png"))}) == 2
+    write_index(told, tmp_path / "run" / INDEX)
+    text = write_datacard(tmp_path / "recipe.json", data, tmp_path / "run").read_text()
+    assert "| test | glioma | 1 | 0 (0.0%) | 1 (100.0%) |" in text
+
+
+def test_a_source_left_out_may_leak_too(left_out: Path, pictures: Path) -> None:
+    text = write_datacard(left_out / "recipe.json", pictures, left_out).read_text()
+    assert "| left out | glioma | 2 | 0 (0.0%) |" in text

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.contract.preprocess import to_grey
+from service.contract.preprocess import content_square, to_grey
 
 SIDE = 64
 ALIKE = 0.985
@@ -17,6 +17,13 @@ Thumbnail = npt.NDArray[np.float32]
 def thumbnail(image: Image.Image) -> Thumbnail:
     """The whole picture in 64 × 64 grey levels."""
     return np.asarray(to_grey(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float32)
+
+
+def cut_thumbnail(image: Image.Image) -> Thumbnail:
+    """The same of what a network is shown: without dark border, padded to a square."""
+    grey = to_grey(image)
+    left, top, side = content_square(grey)
+    return thumbnail(grey.crop((left, top, left + side, top + side)))
 
 
 def near_duplicates(thumbnails: Thumbnail) -> list[int]:
