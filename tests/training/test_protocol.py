@@ -34,3 +34,10 @@ def test_figshare_by_group_is_not_called_patient_wise_and_the_others_keep_theirs
 
 def test_of_an_undescribed_dataset_that_is_said() -> None:
     assert provenance("drawn").licence == "not stated"
+
+
+def test_groups_of_br35h_are_not_said_to_hold_all_near_duplicates(recipe: Recipe) -> None:
+    data = recipe.data.model_copy(update={"datasets": ("br35h",)})
+    told = {split: notes(data.model_copy(update={"split": split}))[0] for split in ("published", "group", "random")}
+    assert {split: "as far as its groups know them" in text for split, text in told.items()} == {
+        "published": True, "group": True, "random": False}  # fmt: skip

@@ -34,7 +34,8 @@ KNOWN = {
         "Br35H, web pictures in T1, T2 and FLAIR: `no` as no_tumor, `yes` as tumor of unknown type",
         "no licence text found",
         "Its slices are flips and contrast edits of a few hundred pictures, without patient ids; near-duplicates are "
-        "kept in one fold, so the split is group-wise and not patient-wise.",
+        "kept in one fold as far as its groups know them, so the split is group-wise and not patient-wise. Of those "
+        "that its published groups miss, `python -m training data-card` says how many lie on both sides.",
         "Its slices are flips and contrast edits of a few hundred pictures, without patient ids; near-duplicates were "
         "dealt apart and lie on both sides, so that figures are too high and intervals too narrow.",
         frozenset({"published", "group"}),
