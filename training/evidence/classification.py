@@ -1,6 +1,6 @@
 """All reports: a bundle's open on the page, a run's folded away under its figures."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from training.report import Report
@@ -9,15 +9,22 @@ from training.tumor import tumor_table
 
 
 def classification(reports: Mapping[str, Report]) -> Iterator[str]:
-    """The reports by their name, bundles' first; what more than one must note is noted once."""
-    counted = Counter(note for report in reports.values() for note in report.notes)
-    shared = [note for note, times in counted.items() if times > 1]
+    """The reports by their name, bundles' first; what more than one must note is noted once, with their names."""
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for name, report in reports.items():
+        for note in report.notes:
+            holders[note].append(name)
+    shared = {note: names for note, names in holders.items() if len(names) > 1}
     if shared:
-        yield bullets(shared)
+        yield bullets(_of(note, names if len(names) < len(reports) else []) for note, names in shared.items())
     for name, report in reports.items():
         own = [note for note in report.notes if note not in shared]
         text = "\n\n".join(part for part in _parts(report, own) if part)
         yield _folded(name, report, text) if name.startswith("run ") else f"### {name}\n\n{text}"
+
+
+def _of(note: str, names: list[str]) -> str:
+    return f"{note} ({'; '.join(names)})" if names else note
 
 
 def _parts(report: Report, notes: list[str]) -> Iterator[str]:
