@@ -72,7 +72,8 @@ def beside(found: VariantReport) -> str:
     return "\n\n".join(
         (
             f"On the same {found.slices} test slices as {found.base}; differences with 95 % intervals of a paired "
-            "bootstrap over groups. Nothing was chosen on these slices but whether to offer it:",
+            "bootstrap over groups. No step that made it reads these slices; whether a candidate before it had been "
+            "measured on them, the notes of its report say:",
             table(["figure", "base", "this", "difference"], lines),
             f"Both give the same label to {number(found.agreement)} of the slices; the furthest that a probability "
             f"moves is {found.furthest:.3f}. One slice on one thread of a CPU takes {found.time.median:.2f} of the "
