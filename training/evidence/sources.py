@@ -15,6 +15,7 @@ from training.shortcut import SHORTCUT, Shortcut, Told
 from training.tables import number, table
 
 BLANK = ""
+RATES = ("auroc", "sensitivity", "specificity")
 
 
 def shortcut(run: str, kept: Kept) -> str:
@@ -30,7 +31,8 @@ def shortcut(run: str, kept: Kept) -> str:
 
 def cross(study: Study, kept: Kept) -> str:
     """What each run answers to the sources it never saw: classes, and tumour or not."""
-    head = ["run", "source left out", "slices", "accuracy", "tumour or not, AUROC", "sensitivity", "specificity"]
+    head = ["run", "source left out", "slices", "accuracy, known class", "tumour or not, AUROC", "sensitivity",
+            "specificity"]  # fmt: skip
     return f"{study.words}\n\n{table(head, (line for run in study.runs for line in _crossed(run, kept)))}"
 
 
@@ -70,12 +72,12 @@ def _crossed(run: str, kept: Kept) -> Iterator[list[str]]:
         yield [run, NOT_YET, *[""] * 5]
         return
     told = {of.dataset: of for of in found.network["whole slice"]} if found else {}
-    asked = {of.dataset: of.figures for of in report.tumor_or_not if of.left_out}
+    asked = {of.dataset: of for of in report.tumor_or_not if of.left_out}
     for dataset in sorted({*asked, *(of.dataset for of in told.values() if of.left_out)}):
-        here, figures = told.get(dataset), asked.get(dataset, {})
-        rates = (_or_blank(figures.get(name)) for name in ("auroc", "sensitivity", "specificity"))
-        slices = str(here.slices) if here else BLANK
-        yield [run, dataset, slices, _or_blank(here.accuracy if here else None), *rates]
+        here, either = told.get(dataset), asked.get(dataset)
+        rates = (_or_blank(either.figures.get(name) if either else None) for name in RATES)
+        slices = max(of.slices for of in (here, either) if of)
+        yield [run, dataset, str(slices), _or_blank(here.accuracy if here else None), *rates]
 
 
 def _confused(report: Report) -> str:

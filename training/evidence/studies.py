@@ -31,8 +31,8 @@ def curves(study: Study, kept: Kept, picture: Path) -> str:
 
 def networks(study: Study, kept: Kept) -> str:
     """Parameters, memory and time of each run, the time also over that of the run `beside`."""
-    head = ["run", "network", "start", "parameters, M", "side", "batch, part", "peak MB", "s an epoch", "ms a slice",
-            f"over {study.beside}", "chosen epoch", "val accuracy", "test accuracy"]  # fmt: skip
+    head = ["run", "network", "start", "parameters, M", "slices", "side", "batch, part", "peak MB", "s an epoch",
+            "ms a slice", f"over {study.beside}", "chosen epoch", "val accuracy", "test accuracy"]  # fmt: skip
     base = kept.read(study.beside, SUMMARY, Summary) if study.beside else None
     return f"{study.words}\n\n{table(head, (_cost(run, base, kept) for run in study.runs))}"
 
@@ -93,13 +93,14 @@ def _parting(run: str, kept: Kept) -> list[str]:
 def _cost(run: str, base: Summary | None, kept: Kept) -> list[str]:
     found = kept.read(run, SUMMARY, Summary)
     if not found:
-        return [run, NOT_YET, *[""] * 11]
+        return [run, NOT_YET, *[""] * 12]
     each = _ms(found)
     return [
         run,
         found.architecture,
         found.weights.split(" (sha256")[0],
         f"{found.parameters / 1e6:.2f}",
+        f"{found.train_slices} + {found.val_slices}",
         str(found.size),
         f"{found.batch_size}, {found.micro_batch or found.batch_size}",
         f"{found.peak_mb:,.0f}" if found.peak_mb else BLANK,

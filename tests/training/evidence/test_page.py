@@ -105,19 +105,20 @@ def test_costs_are_set_beside_the_run_they_are_compared_with(text: str, finished
     cells = costs(text)
     recipe = read_recipe(finished / RECIPE)
     assert cells[1:3] == [recipe.architecture, "random"]
-    assert cells[5] == "8, 8"
-    assert cells[9] == "1.00"
+    assert cells[4] == f"{recipe.data.epoch_slices} + 10"
+    assert cells[6] == "8, 8"
+    assert cells[10] == "1.00"
 
 
 def test_a_run_too_short_for_the_clock_is_compared_with_nothing(plan: Plan, kept: Kept, tmp_path: Path) -> None:
     shutil.copytree(kept.folders[0], tmp_path / "results")
     take(tmp_path / "results" / "some", seconds=0.0)
     text = "\n\n".join(evidence(plan, Kept([tmp_path / "results"]), tmp_path / "PAGE.md"))
-    assert costs(text)[9] == ""
+    assert costs(text)[10] == ""
 
 
 def test_a_source_left_out_has_a_line_and_the_test_folds_have_none(text: str) -> None:
-    assert "| some | away |" in part(text, "Across sets")
+    assert "| some | away | 10 |  | " in part(text, "Across sets")
     assert "| some | drawn |" not in part(text, "Across sets")
 
 
