@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from service.contract.card import REPORT_FILE
-from training.config import read_recipe
-from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
+from training.config import Recipe, read_recipe
+from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread, recipe_of_fold
 from training.errors import RecipeError
 from training.evidence.figures import figure
 from training.evidence.kept import Kept
@@ -18,6 +18,7 @@ from training.report import Report
 from training.tune import BEST_TRIAL
 
 HALF = Interval(value=0.5, low=0.25, high=0.75)
+RECIPES = PUBLISHED.parent / "recipes"
 
 
 @pytest.fixture
@@ -113,3 +114,29 @@ def test_a_plan_with_an_unknown_word_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(RecipeError, match="colour"):
         read_plan(tmp_path / "p.yaml")
+
+
+def shipped(name: str) -> Recipe:
+    return read_recipe(RECIPES / f"{name}.yaml")
+
+
+def test_all_that_theta_s_recipe_changes_of_the_u_net_s_is_said() -> None:
+    base, swept = (shipped(name).model_dump() for name in ("unet_cls", "unet_theta"))
+    assert {key for key in base if base[key] != swept[key]} == {"name", "stages", "patience", "optimizer"}
+    changed = {
+        key: swept["optimizer"][key] for key in base["optimizer"] if base["optimizer"][key] != swept["optimizer"][key]
+    }
+    words = read_plan().theta.words
+    assert shipped("unet_theta").epochs == 12
+    assert "twelve epochs" in words
+    assert changed == {"schedule": "cosine"}
+    assert "cosine" in words
+
+
+@pytest.mark.parametrize("name", ["b0_cv5", "figshare_cv5", "lite0_cv5"])
+def test_of_a_cross_validation_it_is_said_on_how_many_folds_it_trains(name: str) -> None:
+    data = recipe_of_fold(shipped(name), 1).data
+    assert (data.folds, len(data.train_folds)) == (5, 3)
+    plan = read_plan()
+    assert "of five folds three train" in plan.crossvalidations.words.lower()
+    assert any("trains on three folds of five" in note for note in plan.notes)
