@@ -9,8 +9,8 @@ def protocol(data: DataConfig) -> str:
     return (
         f"One split of {' + '.join(data.datasets)}: {_folds(data.train_folds)} trained, {_folds(data.val_folds)} chose "
         f"the epoch and the temperature, {_folds(data.test_folds)} tested; nothing of this run was fitted to the "
-        f"last. Split by {data.split_by}. {_left_out(data)}Figures are of slices of known class; "
-        "slices of unknown tumour type count by source only. "
+        f"last. Split by {data.split_by}. {_left_out(data)}Figures are of slices for which "
+        "one class is right; a tumour of unknown type, where several are, counts by source only. "
         f"Intervals are 95 % percentile intervals of a bootstrap over {_drawn(data)}, within labels; they "
         "hold the trained network and the folds fixed."
     )

@@ -41,3 +41,14 @@ def test_groups_of_br35h_are_not_said_to_hold_all_near_duplicates(recipe: Recipe
     told = {split: notes(data.model_copy(update={"split": split}))[0] for split in ("published", "group", "random")}
     assert {split: "as far as its groups know them" in text for split, text in told.items()} == {
         "published": True, "group": True, "random": False}  # fmt: skip
+
+
+def test_where_copies_are_kept_they_are_not_said_to_be_dropped(recipe: Recipe) -> None:
+    data = recipe.data.model_copy(update={"datasets": ("sartaj",), "keep": "copy"})
+    assert all("copies are dropped" not in note for note in notes(data))
+
+
+def test_tumors_of_unknown_type_are_not_said_to_be_left_out_where_tumor_is_a_class(recipe: Recipe) -> None:
+    told = protocol(recipe.data.model_copy(update={"shares": {"no_tumor": 1.0, "tumor": 1.0}}))
+    assert "unknown tumour type count by source only" not in told
+    assert "where several are" in told

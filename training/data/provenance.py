@@ -43,13 +43,14 @@ KNOWN = {
     "sartaj": Provenance(
         "Brain Tumor Classification (MRI), resized copies",
         "no licence text found",
-        "Most of it copies figshare and Br35H; such copies are dropped where those are used too, and the rest is of "
-        "other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as mislabelled) and "
-        "it has no patient ids: near-duplicates are kept in one fold, so the split is group-wise and not patient-wise.",
-        "Most of it copies figshare and Br35H; such copies are dropped where those are used too, and the rest is of "
-        "other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as mislabelled) and "
-        "it has no patient ids: near-duplicates were dealt apart and lie on both sides, so that figures are too high "
-        "and intervals too narrow.",
+        "Most of it copies figshare and Br35H; where those are used too, one is dropped of each such pair. What copies "
+        "neither is of other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as "
+        "mislabelled) and it has no patient ids: near-duplicates are kept in one fold, so the split is group-wise and "
+        "not patient-wise.",
+        "Most of it copies figshare and Br35H; where those are used too, one is dropped of each such pair. What copies "
+        "neither is of other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as "
+        "mislabelled) and it has no patient ids: near-duplicates were dealt apart and lie on both sides, so that "
+        "figures are too high and intervals too narrow.",
         frozenset({"published", "group"}),
     ),
 }
