@@ -140,3 +140,8 @@ def test_of_a_cross_validation_it_is_said_on_how_many_folds_it_trains(name: str)
     plan = read_plan()
     assert "of five folds three train" in plan.crossvalidations.words.lower()
     assert any("trains on three folds of five" in note for note in plan.notes)
+
+
+def test_of_a_source_that_helped_to_choose_the_recipe_that_is_said() -> None:
+    """ARCHITECTURE.md says that heads were told apart on it."""
+    assert "was in sight when counter-examples and the head were chosen" in read_plan().cross.words
