@@ -142,6 +142,9 @@ def test_of_a_cross_validation_it_is_said_on_how_many_folds_it_trains(name: str)
     assert any("trains on three folds of five" in note for note in plan.notes)
 
 
-def test_of_a_source_that_helped_to_choose_the_recipe_that_is_said() -> None:
-    """ARCHITECTURE.md says that heads were told apart on it."""
-    assert "was in sight when counter-examples and the head were chosen" in read_plan().cross.words
+def test_of_slices_that_helped_to_choose_the_recipe_that_is_said() -> None:
+    """ARCHITECTURE.md says that heads were told apart on Sartaj, version 2's report that fold 5 was seen."""
+    plan = read_plan()
+    assert "was in sight when counter-examples and the head were chosen" in plan.cross.words
+    assert "with fold 5 in sight" in plan.crossvalidations.words
+    assert "errors there were seen when the recipe was made" in plan.levers.words
