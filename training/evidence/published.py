@@ -116,8 +116,8 @@ def comparison(plan: Plan, kept: Kept) -> str:
 
 def missing(plan: Plan, kept: Kept) -> Iterator[Missing]:
     """The runs that the plan names and nobody made, each once."""
-    ordered = {cell.run: (cell.command, cell.figures) for cell in _cells(plan.rows) if cell.run and cell.command}
-    wanted = {run: command for run, (command, figures) in ordered.items()
+    named = [(cell.run, cell.command, cell.figures) for cell in _cells(plan.rows) if cell.run and cell.command]
+    wanted = {run: command for run, command, figures in named
               if not any(figure(kept, run, name) for name in figures)}  # fmt: skip
     for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.levers, plan.theta, plan.cross,
                   plan.shortcut):  # fmt: skip

@@ -148,3 +148,17 @@ def test_of_slices_that_helped_to_choose_the_recipe_that_is_said() -> None:
     assert "was in sight when counter-examples and the head were chosen" in plan.cross.words
     assert "with fold 5 in sight" in plan.crossvalidations.words
     assert "errors there were seen when the recipe was made" in plan.levers.words
+
+
+def test_a_run_of_several_cells_is_missing_while_one_of_them_is_empty(kept: Kept) -> None:
+    """Its levels of one kind are there, those of another are not."""
+    there, awaited = (
+        Cell(run="some", figures={f"pruned.{kind}.accuracy_after": "pruned"}, command="prune")
+        for kind in ("oneshot", "channels")
+    )
+    plan = read_plan()
+    for first, second in ((there, awaited), (awaited, there)):
+        row = plan.rows[0].model_copy(update={"same": first, "honest": second})
+        assert "some" in {run.run for run in missing(plan.model_copy(update={"rows": (row,)}), kept)}
+    row = plan.rows[0].model_copy(update={"same": there, "honest": there})
+    assert "some" not in {run.run for run in missing(plan.model_copy(update={"rows": (row,)}), kept)}
