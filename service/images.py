@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
+import numpy as np
 from PIL import Image
 from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngImageFile
@@ -44,6 +45,8 @@ MOST_SCANS = 100
 """Scans of one JPEG; progressive ones have some ten, and each costs a pass over the whole picture."""
 MOST_COVERS = 8
 """How often the strips or tiles of a picture may cover it; once a channel is usual, and each costs as much again."""
+WHITE_IS_ZERO = 0
+"""TIFF's photometric interpretation of a picture whose zeros are white (TIFF 6.0 §8)."""
 LONGEST_SIDE = 8192
 """Pixels; a picture is padded to a square, so that a long thin one costs as much as a square one of that side."""
 
@@ -73,6 +76,8 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
             turned = upright(picture)
             for name in METADATA:
                 turned.info.pop(name, None)
+            if _is_negative(picture):
+                return _inverted(turned)
             return turned if turned.mode in MODES else turned.convert("RGB")
 
 
@@ -155,6 +160,20 @@ def _loses_depth(picture: Image.Image) -> bool:
     if isinstance(picture, TiffImageFile):
         return max(picture.tag_v2.get(Base.BitsPerSample, (1,))) > 8 and not _is_deep(picture)
     return isinstance(picture, PngImageFile) and ";16" in str(picture.tile[0].args) and not _is_deep(picture)
+
+
+def _is_negative(picture: Image.Image) -> bool:
+    """Whether zero is white in the pixels that Pillow gives: it turns pictures of up to 8 bits round, and no deeper."""
+    return (
+        isinstance(picture, TiffImageFile)
+        and picture.tag_v2.get(Base.PhotometricInterpretation) == WHITE_IS_ZERO
+        and _is_deep(picture)
+    )
+
+
+def _inverted(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture)
+    return Image.fromarray(-values if values.dtype.kind == "f" else ~values)
 
 
 def _has_second_frame(picture: Image.Image) -> bool:

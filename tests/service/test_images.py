@@ -109,6 +109,13 @@ def test_other_png_modes_are_read(mode: str) -> None:
     assert decode(encode(picture), LIMIT).mode == mode
 
 
+@pytest.mark.parametrize("values", [TWELVE_BITS, TWELVE_BITS.astype(np.float32)])
+def test_a_deep_picture_whose_zeros_are_white_is_the_same_slice(values: npt.NDArray[np.generic]) -> None:
+    plain, negative = Image.fromarray(values[..., 0]), Image.fromarray((4095 - values)[..., 0])
+    white_is_zero = decode(encode(negative, "TIFF", tiffinfo={262: 0}), LIMIT)
+    assert np.array_equal(preprocess(white_is_zero, SPEC), preprocess(decode(encode(plain, "TIFF"), LIMIT), SPEC))
+
+
 def test_deep_grey_is_taken_from_either_format() -> None:
     for content in (sixteen_bits(TWELVE_BITS), deep_tiff(TWELVE_BITS, photometric=1)):
         assert np.array_equal(np.asarray(decode(content, LIMIT)), TWELVE_BITS[..., 0])
