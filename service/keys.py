@@ -97,7 +97,7 @@ def write_keys(path: Path, keys: KeyList) -> None:
         raise
 
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, int, int, int]
 
 
 class KeyFile:
@@ -108,7 +108,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: Signature | None = (0, 0, 0)  # of no file, so that the first request reads
+        self._read: Signature | None = (0, 0, 0, 0)  # of no file, so that the first request reads
         self._keys: dict[str, Key] = {}
 
     def find(self, text: str) -> Key | None:
@@ -127,9 +127,9 @@ class KeyFile:
             return {}
 
     def _signature(self) -> Signature | None:
-        """What changes when the file does; None where there is no file."""
+        """What changes when the file does, or who may read it; None where there is no file."""
         try:
             status = self._path.stat()
         except OSError:
             return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

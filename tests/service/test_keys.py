@@ -78,6 +78,22 @@ def test_a_file_that_is_gone_or_broken_lets_nobody_in(tmp_path: Path, capsys: py
     assert file.find(text)
 
 
+def test_a_file_counts_again_once_it_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys"
+    (text,) = keep(path, "pacs")
+    file, written = KeyFile(path), path.stat().st_ctime_ns
+
+    def forbidden(_: Path) -> KeyList:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.keys.read_keys", forbidden)
+        assert file.find(text) is None
+    while path.stat().st_ctime_ns == written:  # its clock ticks in milliseconds
+        path.chmod(0o640)
+    assert file.find(text)
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"keys": [{}]}', '{"key": []}'])
 def test_a_file_of_something_else_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "keys").write_text(content)
