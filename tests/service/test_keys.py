@@ -40,6 +40,16 @@ def test_the_file_holds_no_secret_and_is_its_owners_alone(tmp_path: Path) -> Non
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_is_written_again_stays_its_readers(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keep(path, "pacs")
+    path.chmod(0o640)
+    others = (10001, 10001) if os.geteuid() == 0 else (os.geteuid(), path.stat().st_gid)
+    os.chown(path, *others)
+    keep(path, "pacs", "ris")
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (*others, 0o640)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
