@@ -200,6 +200,7 @@ class Catalogue:
         if not (card and session):
             raise NotReady(bundle.reason or "")
         settings, metrics = self._settings, self._metrics
+        metrics.forget({"model": card.name, "version": str(card.version)})  # of one that explained, or ran elsewhere
         renew = partial(self.repository.renew, card)
         predictor = Predictor(
             card, session, self._decoders["routine"], settings, metrics,
