@@ -123,12 +123,12 @@ class Batcher(Generic[Payload, Result]):
         entry = Entry(payload, future, now, now + deadline_seconds, priority)
         self._waiting.append(entry)
         try:
-            async with asyncio.timeout(deadline_seconds):
-                async with self._arrived:
-                    self._arrived.notify()
-                return await entry.future
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {deadline_seconds * 1000:.0f} ms") from None
+            with suppress(TimeoutError):  # whose traceback leads to its task, and that back to it and to the payload
+                async with asyncio.timeout(deadline_seconds):
+                    async with self._arrived:
+                        self._arrived.notify()
+                    return await entry.future
+            raise DeadlineExceeded(f"no answer within {deadline_seconds * 1000:.0f} ms")
         finally:
             entry.future.cancel()
             if entry.future.cancelled():

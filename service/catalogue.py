@@ -130,9 +130,11 @@ class Catalogue:
         return self._default or next(iter(self.repository.names), None)
 
     def find(self, name: str | None = None, version: int | None = None) -> Bundle:
-        """The bundle meant by a request's `model` and `version`; raises `UnknownModel`."""
+        """The bundle meant by `model` and `version`; raises `UnknownModel`, or `NotReady` where none is the default."""
         if name is None and self.default is None:
             raise NotReady("the repository holds no model")
+        if name is None and self.default not in self.repository.names:
+            raise NotReady(f"the repository does not hold the default model {self.default!r}")
         return self.repository.find(name or self.default or "", version)
 
     def predictor(self, name: str | None = None, version: int | None = None) -> Predictor:
@@ -200,6 +202,7 @@ class Catalogue:
         if not (card and session):
             raise NotReady(bundle.reason or "")
         settings, metrics = self._settings, self._metrics
+        metrics.forget({"model": card.name, "version": str(card.version)})  # of one that explained, or ran elsewhere
         renew = partial(self.repository.renew, card)
         predictor = Predictor(
             card, session, self._decoders["routine"], settings, metrics,

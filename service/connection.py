@@ -1,13 +1,68 @@
-"""uvicorn's HTTP connection, but that headers must come in time and end somewhere."""
+"""uvicorn's HTTP connection, but that headers must come in time and end somewhere, and no other protocol is spoken."""
 
 from asyncio import Transport
 from asyncio.events import TimerHandle
+from typing import Any
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEADER_BYTES = 65_536
 """uvicorn's own bound for h11; httptools has none."""
 REFUSAL = "HTTP/1.1 {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+FRAMING = (b"content-length", b"transfer-encoding")
+"""The headers that say how long a body is."""
+
+
+class PlainParser(HttpRequestParser):
+    """httptools' parser, to which a request that offers another protocol (`Upgrade: h2c`) is one like any other.
+
+    RFC 9110 §7.8 lets a server ignore the offer. httptools reads no body after it: uvicorn alone would answer the
+    request as one without, and take its body for the next request.
+    """
+
+    def __init__(self, protocol: HttpToolsProtocol, callbacks: Any = None) -> None:
+        super().__init__(callbacks or protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:
+        """Read on; after a head with an offer by a fresh parser, that is given the head again without it."""
+        try:
+            super().feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            protocol = self._protocol
+            framing = [name + b": " + value + b"\r\n" for name, value in protocol.headers if name in FRAMING]
+            protocol.cycle.more_body = True
+            protocol.parser = PlainParser(protocol, _AfterHead(protocol))
+            protocol.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
+            protocol.parser.feed_data(data[upgrade.args[0] :])
+
+
+class _AfterHead:
+    """A protocol's callbacks, but that it hears nothing of the first head."""
+
+    def __init__(self, protocol: HttpToolsProtocol) -> None:
+        self._protocol = protocol
+        self._first = True
+        self.on_body, self.on_message_complete = protocol.on_body, protocol.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._first:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._first:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._first:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._first:
+            self._protocol.on_headers_complete()
+        self._first = False
 
 
 class PunctualProtocol(HttpToolsProtocol):
@@ -19,6 +74,10 @@ class PunctualProtocol(HttpToolsProtocol):
     header_seconds = 10.0
     _timer: TimerHandle | None = None
     _header_bytes = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.parser = PlainParser(self)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client has come."""

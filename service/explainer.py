@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -118,15 +118,13 @@ class Explainer:
         check_wish(wish, self.card.class_names, self.offer)
         started = time.perf_counter()
         deadline = min(self._settings.deadline_ms / 1000, urgency.ends - started)
-        try:
-            with self._permit(urgency.priority):
-                async with asyncio.timeout(deadline):
-                    explained = await self._explain(content, wish, urgency._replace(ends=started + deadline))
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {max(0, deadline * 1000):.0f} ms") from None
-        seconds = self._metrics.explain_seconds.labels(**self._labels, method=wish.method)
-        seconds.observe(explained.prediction.timing.total)
-        return explained
+        with self._permit(urgency.priority), suppress(TimeoutError):  # as a batcher's
+            async with asyncio.timeout(deadline):
+                explained = await self._explain(content, wish, urgency._replace(ends=started + deadline))
+            seconds = self._metrics.explain_seconds.labels(**self._labels, method=wish.method)
+            seconds.observe(explained.prediction.timing.total)
+            return explained
+        raise DeadlineExceeded(f"no answer within {max(0, deadline * 1000):.0f} ms")
 
     async def _explain(self, content: bytes, wish: Wish, urgency: Urgency) -> Explained:
         started = time.perf_counter()

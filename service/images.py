@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import ExifTags, Image
+import numpy as np
+from PIL import Image
+from PIL.ExifTags import Base
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from service.contract.card import InputSpec
 from service.contract.preprocess import Slice, preprocess
@@ -41,6 +45,8 @@ MOST_SCANS = 100
 """Scans of one JPEG; progressive ones have some ten, and each costs a pass over the whole picture."""
 MOST_COVERS = 8
 """How often the strips or tiles of a picture may cover it; once a channel is usual, and each costs as much again."""
+WHITE_IS_ZERO = 0
+"""TIFF's photometric interpretation of a picture whose zeros are white (TIFF 6.0 §8)."""
 LONGEST_SIDE = 8192
 """Pixels; a picture is padded to a square, so that a long thin one costs as much as a square one of that side."""
 
@@ -63,11 +69,15 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
             raise SeveralFrames
         if _covered(picture) > MOST_COVERS * picture.width * picture.height:
             raise UnreadableImage("the picture repeats itself")
+        if _loses_depth(picture):
+            raise UnreadableImage("more than 8 bits a channel are taken in grey alone, without transparency")
         with _no_room_on_shortage():
             picture.load()
             turned = upright(picture)
             for name in METADATA:
                 turned.info.pop(name, None)
+            if _is_negative(picture):
+                return _inverted(turned)
             return turned if turned.mode in MODES else turned.convert("RGB")
 
 
@@ -77,7 +87,7 @@ def upright(picture: Image.Image) -> Image.Image:
     Pillow's own `exif_transpose` writes the metadata anew and so refuses a sound picture for a broken date.
     """
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = TURNS.get(picture.getexif().get(Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises nearly every kind of exception
         turn = None
     return picture if turn is None else picture.transpose(turn)
@@ -139,6 +149,31 @@ def _covered(picture: Image.Image) -> int:
     """Pixels that the picture's strips or tiles announce together, however often they name the same bytes."""
     boxes = [tile[1] or (0, 0, *picture.size) for tile in getattr(picture, "tile", [])]
     return sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode.startswith(("I", "F"))
+
+
+def _loses_depth(picture: Image.Image) -> bool:
+    """Whether Pillow would keep only the upper 8 of a channel's bits, of which 12-bit MRI stored in 16 uses four."""
+    if isinstance(picture, TiffImageFile):
+        return max(picture.tag_v2.get(Base.BitsPerSample, (1,))) > 8 and not _is_deep(picture)
+    return isinstance(picture, PngImageFile) and ";16" in str(picture.tile[0].args) and not _is_deep(picture)
+
+
+def _is_negative(picture: Image.Image) -> bool:
+    """Whether zero is white in the pixels that Pillow gives: it turns pictures of up to 8 bits round, and no deeper."""
+    return (
+        isinstance(picture, TiffImageFile)
+        and picture.tag_v2.get(Base.PhotometricInterpretation) == WHITE_IS_ZERO
+        and _is_deep(picture)
+    )
+
+
+def _inverted(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture)
+    return Image.fromarray(-values if values.dtype.kind == "f" else ~values)
 
 
 def _has_second_frame(picture: Image.Image) -> bool:

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -84,11 +85,12 @@ def alone_with(path: Path) -> Iterator[None]:
 
 
 def write_keys(path: Path, keys: KeyList) -> None:
-    """Replace the file whole or not at all, readable by its owner alone."""
+    """Replace the file whole or not at all; a new one is readable by its owner alone, an old one stays its readers'."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(keys.model_dump_json(indent=2).encode() + b"\n")
+            keep_readers(path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
@@ -97,7 +99,19 @@ def write_keys(path: Path, keys: KeyList) -> None:
         raise
 
 
-Signature = tuple[int, int, int]
+def keep_readers(path: Path, descriptor: int) -> None:
+    """Give a file the owner and mode of the one at `path`, if there is one: the service may run as another user.
+
+    Raises `OSError` where only somebody else may.
+    """
+    if sys.platform != "win32" and path.exists():
+        before, now = path.stat(), os.fstat(descriptor)
+        if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+Signature = tuple[int, int, int, int]
 
 
 class KeyFile:
@@ -108,7 +122,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: Signature | None = (0, 0, 0)  # of no file, so that the first request reads
+        self._read: Signature | None = (0, 0, 0, 0)  # of no file, so that the first request reads
         self._keys: dict[str, Key] = {}
 
     def find(self, text: str) -> Key | None:
@@ -127,9 +141,9 @@ class KeyFile:
             return {}
 
     def _signature(self) -> Signature | None:
-        """What changes when the file does; None where there is no file."""
+        """What changes when the file does, or who may read it; None where there is no file."""
         try:
             status = self._path.stat()
         except OSError:
             return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

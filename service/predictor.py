@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -183,9 +183,7 @@ class Predictor:
                     structlog.get_logger().exception("unhandled")
                     return ServiceError()
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(predict(content)) for content in contents]
-        return [task.result() for task in tasks]
+        return await asyncio.gather(*map(predict, contents))
 
     async def _predict(self, content: bytes, urgency: Urgency) -> Prediction:
         started = time.perf_counter()
@@ -207,13 +205,12 @@ class Predictor:
     async def _prepared(self, content: bytes, priority: Priority, ends: float) -> Slice:
         """The network's input, made in a decoder's thread."""
         asked = time.perf_counter()
-        try:
+        with suppress(TimeoutError):  # as a batcher's
             async with asyncio.timeout(ends - asked):
                 return await asyncio.get_running_loop().run_in_executor(
                     self._decoders[priority], self._prepare_in_turn, content, asked
                 )
-        except TimeoutError:
-            raise DeadlineExceeded(f"not decoded within {max(0, ends - asked) * 1000:.0f} ms") from None
+        raise DeadlineExceeded(f"not decoded within {max(0, ends - asked) * 1000:.0f} ms")
 
     def _prepare_in_turn(self, content: bytes, asked: float) -> Slice:
         """The network's input, in a decoder's thread, which came free some time after `asked`."""

@@ -25,6 +25,7 @@ def configured(app: FastAPI, settings: Settings, **address: Any) -> uvicorn.Conf
     return uvicorn.Config(
         app,
         http=punctual(settings.header_seconds),
+        ws="none",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         log_config=None,

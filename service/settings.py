@@ -8,6 +8,8 @@ from dotenv import dotenv_values
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.addresses import is_private_way
+
 PREFIX = "NEUROTRIAGE_"
 DOTENV = ".env"
 PILLOW_BOMB_LIMIT = 89_478_485
@@ -213,6 +215,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert and tls_key belong together")
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("oidc_issuer and oidc_audience belong together")
+        if self.oidc_issuer is not None and not is_private_way(self.oidc_jwks_url or self.oidc_issuer):
+            raise ValueError("oidc_jwks_url, or oidc_issuer without it, must be asked by https, or on this machine")
         if self.oidc_keys_stale_seconds < self.oidc_keys_fresh_seconds:
             raise ValueError("oidc_keys_stale_seconds is less than oidc_keys_fresh_seconds")
         if self.max_bytes_per_client and self.max_bytes_per_client < largest:

@@ -85,15 +85,15 @@ class RemoteCatalogue(Catalogue):
         """Offer what the engine at the other end does."""
         self.repository = RemoteRepository(link.bundles)
         explains = lanes(link, "explain")
-        gone, self._default = self._serving.keys(), link.default
+        self._default = link.default
+        for name, version in self._serving:
+            self._metrics.forget({"model": name, "version": str(version)})
         self._serving = {
             key: Serving(
                 self._predictor(link, key, lane), self._explainer(link, key, explains[key]) if key in explains else None
             )
             for key, lane in lanes(link, "predict").items()
         }
-        for name, version in gone - self._serving.keys():
-            self._metrics.forget({"model": name, "version": str(version)})
 
     async def _retire(self, link: Link) -> None:
         await self._all_left()

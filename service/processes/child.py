@@ -17,6 +17,8 @@ FIRST_DELAY, MOST_DELAY = 0.1, 8.0
 """Seconds before a process that died young is started again; doubled each time."""
 GROWN_UP_SECONDS = 10.0
 """A process that lived this long died of something else than its start."""
+NOT_STARTED = 71
+"""Exit status in place of one, as sysexits.h has it for an operating system that cannot fork."""
 
 Heard = Callable[["Child", Message, list[int]], None]
 
@@ -41,8 +43,16 @@ class Child:
         self._vain_looks = 0
 
     async def run(self) -> int:
-        """Start the process and wait for its end; its exit status, negative where a signal ended it."""
-        self._process, post = await self._nursery.take()
+        """Start the process and wait for its end; its exit status, negative where a signal ended it.
+
+        One that cannot be started for want of processes or memory has died young.
+        """
+        try:
+            self._process, post = await self._nursery.take()
+        except OSError as error:
+            get_logger().error("process not started", process=self.name, reason=error.strerror)
+            self.status = NOT_STARTED
+            return self.status
         self.post = post
         post.listen(self._hear, lambda: None)
         self.tell(self._words)

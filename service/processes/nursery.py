@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from contextlib import suppress
 from typing import NamedTuple
 
 from service.processes.post import Post
@@ -24,16 +25,20 @@ class Nursery:
         self._spare: Started | None = None
 
     async def take(self) -> Started:
-        """The spare, if there is a living one, or else a process that has just been started."""
+        """The spare, if there is a living one, or else a process that has just been started.
+
+        Raises `OSError` where the system has neither process nor memory left for one.
+        """
         spare, self._spare = self._spare, None
         if spare and spare.process.returncode is None:
             return spare
         return await self._start()
 
     async def refill(self) -> None:
-        """Have a spare from now on."""
+        """Have a spare from now on, where the system has a process left for one."""
         if self._spare is None or self._spare.process.returncode is not None:
-            self._spare = await self._start()
+            with suppress(OSError):
+                self._spare = await self._start()
 
     def dismiss(self) -> None:
         """Let the spare go, which ends once it finds its line closed."""
@@ -50,5 +55,9 @@ class Nursery:
         with theirs:
             descriptors = (theirs.fileno(), *self._descriptors)
             command = [sys.executable, "-m", self._module, *map(str, descriptors)]
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
+            try:
+                process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
+            except OSError:
+                ours.close()
+                raise
         return Started(process, Post(ours))

@@ -114,7 +114,7 @@ def charge_for(request: Request, pictures: int) -> None:
 def client_of(request: Request) -> str:
     """Whose rate it is: the key's or token's by its name, else the address's.
 
-    Of IPv6 it is the /64 network, which one machine owns.
+    Of IPv6 it is the /64 network, which one machine owns; IPv4 that comes over IPv6 (`::ffff:10.0.0.7`) is IPv4.
     """
     for kind in ("key", "subject"):
         if name := request.state.noted.get(kind):
@@ -124,4 +124,6 @@ def client_of(request: Request) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))

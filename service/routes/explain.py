@@ -62,7 +62,7 @@ def explanation_router(max_bytes: int) -> APIRouter:
         chosen.refuse_if_full(query.priority)
         content = await read_picture(request, max_bytes)
         urgency = urgency_of(query.priority, timeout_ms)
-        wish, as_png = wish_of(query, chosen.offer), prefers_png(request.headers.get("accept", ""))
+        wish, as_png = wish_of(query, chosen.offer), prefers_png(",".join(request.headers.getlist("accept")))
         if as_png and wish.target == ALL:
             raise SeveralOverlays("name one target, or accept application/json")
         explained = await while_connected(request, chosen.explain(content, wish, urgency))

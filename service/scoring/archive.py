@@ -27,11 +27,14 @@ class Archive:
         return isinstance(self.filesystem, LocalFileSystem)
 
     def files(self) -> list[File]:
-        """Every file, sorted by its path; raises `ValueError` where the root is no folder."""
+        """Every file, sorted by its path; raises `ValueError` where the root is no folder, or a name is no UTF-8."""
         if self.filesystem.get_file_info(self.root).type != FileType.Directory:
             raise ValueError(f"{self.address} is no folder")
         found = self.filesystem.get_file_info(FileSelector(self.root, recursive=True))
-        files = [File(self._relative(each.path), each.size or 0) for each in found if each.type == FileType.File]
+        try:
+            files = [File(self._relative(each.path), each.size or 0) for each in found if each.type == FileType.File]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"a file's name is not UTF-8, as a row's path must be: {error.object!r}") from None
         return sorted(files)
 
     def read(self, path: str) -> bytes:

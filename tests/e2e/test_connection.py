@@ -96,6 +96,35 @@ def test_headers_without_end_are_cut_off(server: Server) -> None:
     assert httpx2.get(f"{server.url}/readyz").status_code == 200
 
 
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+CLOSE = b"GET /models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("pieces", [1, 2, 40])
+def test_a_request_that_offers_http_2_is_answered_like_any_other(server: Server, chunked: bool, pieces: int) -> None:
+    """As `curl --http2` and Java's HttpClient send it: the body is neither lost nor taken for a request."""
+    content = png(1)
+    framing = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: %d\r\n" % len(content)
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content) if chunked else content
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\n" + OFFER + framing + b"\r\n" + body
+    whole = request + b"GET /livez HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n" + request + CLOSE
+    size = -(-len(whole) // pieces)
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    answer = answer_to(server, *parts, pause=0.01)
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b"HTTP/1.1 ") == 4
+    assert answer.count(b'"probabilities"') == 2
+    assert answer.count(b'"live":true') == 1
+
+
+def test_a_body_behind_such_an_offer_is_no_request(server: Server) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\n" + OFFER + b"Content-Length: %d\r\n\r\n" % len(CLOSE)
+    answer = answer_to(server, head, CLOSE, HEAD + b"Connection: close\r\n\r\n", pause=0.05)
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert b'"models"' not in answer
+    assert b'"live":true' in answer
+
+
 def write_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

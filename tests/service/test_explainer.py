@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -174,6 +176,27 @@ def test_a_caller_that_leaves_gives_its_permit_back(models: Path) -> None:
             assert (await explainer.explain(png(1), WISH)).explanations
 
     run(work)
+
+
+def test_a_picture_that_is_late_is_let_go_of_at_once(models: Path) -> None:
+    async def work() -> None:
+        async with serving(models, deadline_ms=0.001) as explainer:
+            content = png(1)
+            before = sys.getrefcount(content)
+            assert isinstance(await fault_of(explainer.explain(content, WISH)), DeadlineExceeded)
+            while sys.getrefcount(content) > before:  # noqa: ASYNC110 - its thread may still be at its end
+                await asyncio.sleep(0.005)
+
+    async def fault_of(asked: Coroutine[Any, Any, Any]) -> BaseException | None:
+        asking = asyncio.create_task(asked)
+        await asyncio.wait({asking})
+        return asking.exception()
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()
 
 
 def test_a_deadline_that_passes_is_a_named_error(models: Path) -> None:

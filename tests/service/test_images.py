@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from service.images import decode, image_format
 from tests.pictures import draw, encode, png
 
 LIMIT = 1_000_000
+SPEC = InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -39,6 +41,32 @@ def png_of_size(width: int, height: int) -> bytes:
     """A PNG whose header claims a size and whose pixels are missing."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def sixteen_bits(channels: npt.NDArray[np.uint16]) -> bytes:
+    """A PNG of 16 bits a channel (height, width, channels), which Pillow reads but does not write."""
+    height, width, count = channels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
+    rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in channels)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def deep_tiff(channels: npt.NDArray[np.uint16], photometric: int) -> bytes:
+    """An uncompressed little-endian TIFF of 16 bits a channel (height, width, channels)."""
+    height, width, count = channels.shape
+    bits = struct.pack(f"<{count}H", *[16] * count)
+    pixels = channels.astype("<u2").tobytes()
+    tags = [(256, 1, width), (257, 1, height), (259, 1, 1), (262, 1, photometric), (273, 1, 8 + len(bits))]
+    tags += [(277, 1, count), (278, 1, height), (279, 1, len(pixels))]
+    entries = {tag: struct.pack("<HHII", tag, 4, number, value) for tag, number, value in tags}
+    place = bits.ljust(4, b"\x00") if count <= 2 else struct.pack("<I", 8)
+    entries[258] = struct.pack("<HHI", 258, 3, count) + place
+    directory = struct.pack("<H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    return b"II*\x00" + struct.pack("<I", 8 + len(bits) + len(pixels)) + bits + pixels + directory
+
+
+TWELVE_BITS = np.linspace(0, 4095, 64 * 64).reshape(64, 64, 1).astype(np.uint16)
 
 
 def repeated_strips(count: int, side: int = 512) -> bytes:
@@ -81,6 +109,18 @@ def test_other_png_modes_are_read(mode: str) -> None:
     assert decode(encode(picture), LIMIT).mode == mode
 
 
+@pytest.mark.parametrize("values", [TWELVE_BITS, TWELVE_BITS.astype(np.float32)])
+def test_a_deep_picture_whose_zeros_are_white_is_the_same_slice(values: npt.NDArray[np.generic]) -> None:
+    plain, negative = Image.fromarray(values[..., 0]), Image.fromarray((4095 - values)[..., 0])
+    white_is_zero = decode(encode(negative, "TIFF", tiffinfo={262: 0}), LIMIT)
+    assert np.array_equal(preprocess(white_is_zero, SPEC), preprocess(decode(encode(plain, "TIFF"), LIMIT), SPEC))
+
+
+def test_deep_grey_is_taken_from_either_format() -> None:
+    for content in (sixteen_bits(TWELVE_BITS), deep_tiff(TWELVE_BITS, photometric=1)):
+        assert np.array_equal(np.asarray(decode(content, LIMIT)), TWELVE_BITS[..., 0])
+
+
 def test_the_type_is_told_by_magic_bytes() -> None:
     kinds = ["PNG", "JPEG", "BMP", "TIFF", "WEBP"]
     assert [image_format(encode(draw(1), kind)) for kind in kinds] == kinds
@@ -117,6 +157,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], type[ServiceError]]] = {
     ),
     "a strip again and again": (lambda: repeated_strips(3000), UnreadableImage),
     "long and thin": (lambda: encode(Image.new("L", (20_000, 40))), ImageTooLarge),
+    "deep colour": (lambda: sixteen_bits(TWELVE_BITS.repeat(3, axis=2)), UnreadableImage),
+    "deep grey with transparency": (lambda: sixteen_bits(TWELVE_BITS.repeat(2, axis=2)), UnreadableImage),
+    "deep colour in a TIFF": (lambda: deep_tiff(TWELVE_BITS.repeat(3, axis=2), photometric=2), UnreadableImage),
     "too small": (lambda: encode(draw(1, 16, 16)), ImageTooSmall),
     "animated WebP": (lambda: frames("WEBP"), SeveralFrames),
     "animated PNG": (lambda: frames("PNG"), SeveralFrames),
@@ -148,7 +191,7 @@ def test_a_tiff_of_very_many_pages_is_refused_without_counting_them() -> None:
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00XX*\x00\x08\x00\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f"])
 def test_broken_exif_costs_neither_the_picture_nor_the_answer(exif: bytes) -> None:
     picture = decode(encode(draw(1), "JPEG", exif=exif), LIMIT)
-    assert preprocess(picture, InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))).any()
+    assert preprocess(picture, SPEC).any()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -168,8 +211,7 @@ def test_a_sound_picture_with_malformed_metadata_is_read_and_turned_once(kind: s
     read = decode(bytes(broken), LIMIT)
     assert read.size == (240, 200)
     assert np.array_equal(np.asarray(read), np.asarray(sound))
-    spec = InputSpec(height=8, width=8, mean=(0.5,), std=(0.5,))
-    assert np.array_equal(preprocess(read, spec), preprocess(sound, spec))
+    assert np.array_equal(preprocess(read, SPEC), preprocess(sound, SPEC))
 
 
 def test_a_picture_turned_by_its_xmp_is_not_turned_again() -> None:

@@ -40,6 +40,16 @@ def test_the_file_holds_no_secret_and_is_its_owners_alone(tmp_path: Path) -> Non
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_is_written_again_stays_its_readers(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keep(path, "pacs")
+    path.chmod(0o640)
+    others = (10001, 10001) if os.geteuid() == 0 else (os.geteuid(), path.stat().st_gid)
+    os.chown(path, *others)
+    keep(path, "pacs", "ris")
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (*others, 0o640)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +85,22 @@ def test_a_file_that_is_gone_or_broken_lets_nobody_in(tmp_path: Path, capsys: py
     assert file.find(text) is None
     assert capsys.readouterr().out.count("keys-unreadable") == 2
     path.write_bytes(kept)
+    assert file.find(text)
+
+
+def test_a_file_counts_again_once_it_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys"
+    (text,) = keep(path, "pacs")
+    file, written = KeyFile(path), path.stat().st_ctime_ns
+
+    def forbidden(_: Path) -> KeyList:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.keys.read_keys", forbidden)
+        assert file.find(text) is None
+    while path.stat().st_ctime_ns == written:  # its clock ticks in milliseconds
+        path.chmod(0o640)
     assert file.find(text)
 
 

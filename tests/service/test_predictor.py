@@ -3,7 +3,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -143,6 +143,37 @@ def test_a_refused_picture_is_let_go_of_at_once(models: Path, content: bytes) ->
                 await predictor.predict(content)
             while sys.getrefcount(content) > before:  # noqa: ASYNC110 - its lane may still be at its end
                 await asyncio.sleep(0.005)
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("decode_threads", [None, 1])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_picture_that_is_late_or_whose_caller_leaves_is_let_go_of_at_once(
+    models: Path, leaves: bool, decode_threads: int | None
+) -> None:
+    async def work() -> None:
+        options = {"decode_threads": decode_threads} | ({} if leaves else {"deadline_ms": 0.001})
+        async with serving(models, **options) as predictor:
+            content = png(1)
+            before = sys.getrefcount(content)
+            for ask in (lambda: predictor.predict(content), lambda: predictor.predict_each([content, content])):
+                await end_of(ask(), leaves)
+            while sys.getrefcount(content) > before:  # noqa: ASYNC110 - its lane may still be at its end
+                await asyncio.sleep(0.005)
+
+    async def end_of(asked: Coroutine[Any, Any, Any], leaves: bool) -> None:
+        asking = asyncio.create_task(asked)
+        if leaves:
+            await asyncio.sleep(0)
+            asking.cancel()
+        await asyncio.wait({asking})
+        assert leaves == asking.cancelled()
+        assert leaves or asking.exception() or asking.result()
 
     gc.disable()
     try:

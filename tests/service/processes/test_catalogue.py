@@ -21,6 +21,7 @@ from service.processes.engine import Engine
 from service.processes.post import Message, Post
 from service.settings import Settings
 from tests.bundles import NAME, write_bundle
+from tests.explainable import write_explainable_bundle
 from tests.loop import run
 from tests.pictures import png
 
@@ -203,5 +204,21 @@ def test_the_default_is_every_fronts_and_stays_when_it_is_unloaded(models: Path)
                 assert front.default == NAME
                 assert "does not serve" in (front.fault() or "")
                 assert front.predictor("another").card.name == "another"
+
+    run(work)
+
+
+def test_what_no_longer_explains_leaves_no_gauge_at_a_front(models: Path) -> None:
+    async def work() -> None:
+        write_explainable_bundle(models, "explains")
+        async with house(models) as started:
+            front = started.fronts[0]
+            assert b"neurotriage_explain_ready{" in front._metrics.render()
+            shutil.rmtree(models / "explains")
+            write_bundle(models, "explains")
+            await front.load("explains")
+            told = front._metrics.render()
+            assert b"neurotriage_explain_ready{" not in told
+            assert b'neurotriage_queue_depth{model="explains"' in told
 
     run(work)

@@ -2,9 +2,11 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.processes.child import NOT_STARTED, Child
 from service.processes.nursery import Nursery
 from tests.loop import run
 
@@ -55,5 +57,28 @@ def test_a_spare_that_died_is_not_handed_out_and_one_let_go_ends(nursery: Nurser
         nursery.dismiss()
         await nursery.gone()
         assert nursery._spare.process.returncode == 0
+
+    run(work)
+
+
+def test_where_no_process_is_left_there_is_no_spare_and_a_child_is_started_later(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_left(*_: str, **__: Any) -> asyncio.subprocess.Process:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    async def work() -> None:
+        heard = asyncio.Event()
+        child = Child("front-0", nursery, {"place": 0}, lambda *_: heard.set())
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", none_left)
+            await nursery.refill()
+            assert nursery._spare is None
+            assert await child.run() == NOT_STARTED
+            await child.wait_to_restart(asyncio.Event())
+        living = asyncio.create_task(child.run())
+        await heard.wait()
+        child.hang_up()
+        assert await living == 0
 
     run(work)

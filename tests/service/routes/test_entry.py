@@ -91,7 +91,13 @@ def test_keys_from_one_address_have_a_rate_each(models: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("host", "client"),
-    [("10.0.0.7", "10.0.0.7"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8::ffff:1", "2001:db8::/64"), ("x", "x")],
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("x", "x"),
+    ],
 )
 def test_a_machine_with_many_addresses_is_one_client(host: str, client: str) -> None:
     scope = {"type": "http", "headers": [], "client": (host, 1), "state": {"noted": {}}}

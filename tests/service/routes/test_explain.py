@@ -139,6 +139,12 @@ def test_the_accept_header_chooses_between_json_and_png(accept: str, png: bool) 
     assert prefers_png(accept) is png
 
 
+def test_an_accept_header_on_two_lines_is_one(client: TestClient) -> None:
+    lines = [("Accept", "application/json;q=0.5"), ("Accept", "image/png")]
+    sent = client.post("/explain", content=PLAIN, headers=lines)
+    assert sent.headers["content-type"] == "image/png"
+
+
 def test_one_png_cannot_show_every_class(client: TestClient) -> None:
     sent = client.post("/explain?target=all", content=PLAIN, headers=AS_PNG)
     assert (sent.status_code, problem(sent)) == (422, "several-overlays")

@@ -1,7 +1,11 @@
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -182,6 +186,25 @@ def test_what_explains_is_loaded_and_unloaded_with_the_rest(
     assert client.post("/explain?model=explains", content=png(1), headers=headers).status_code == 200
     client.post("/models/explains/unload")
     assert client.post("/explain?model=explains", content=png(1), headers=headers).status_code == 503
+
+
+def test_what_no_longer_explains_leaves_neither_gauge_nor_explainer_behind(client: TestClient, models: Path) -> None:
+    write_explainable_bundle(models, "explains")
+    client.post("/models/explains/load")
+    app: Any = client.app
+    (explainer,) = map(weakref.ref, app.state.catalogue.explainers.values())
+    assert 'neurotriage_explain_ready{model="explains",version="1"} 1.0' in client.get("/metrics").text
+    rmtree(models / "explains")
+    write_bundle(models, "explains")
+    client.post("/models/explains/load")
+    told = client.get("/metrics").text
+    assert 'neurotriage_model_ready{model="explains",provider="CPUExecutionProvider",version="1"} 1.0' in told
+    assert not [line for line in told.splitlines() if line.startswith("neurotriage_explain_") and "explains" in line]
+    until = time.monotonic() + 20
+    while explainer() and time.monotonic() < until:
+        time.sleep(0.05)
+        gc.collect()
+    assert explainer() is None
 
 
 def test_while_a_load_takes_its_time_health_and_predictions_answer(client: TestClient, models: Path, ask: Any) -> None:

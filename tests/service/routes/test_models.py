@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from tests.bundles import write_bundle
+from tests.pictures import png
 
 
 def test_models_are_listed_with_their_versions_provider_and_plan(client: TestClient) -> None:
@@ -54,6 +55,9 @@ def test_the_default_model_is_the_settings(models: Path) -> None:
 def test_a_default_model_that_is_not_there_is_not_ready(models: Path) -> None:
     with TestClient(create_app(Settings(models=models, provider="cpu", default_model="none"))) as client:
         assert client.get("/readyz").status_code == 503
+        sent = client.post("/predict", content=png(1))
+        assert (sent.status_code, sent.json()["type"]) == (503, "urn:neurotriage:problem:not-ready")
+        assert "'none'" in sent.json()["detail"] == client.get("/readyz").json()["reason"]
 
 
 def test_a_version_says_what_it_computes_in(models: Path) -> None:

@@ -203,6 +203,9 @@ def test_beyond_loopback_an_issuer_is_enough_and_its_settings_come_together(tmp_
         known | {"oidc_algorithms": "RS256,HS256"},
         known | {"oidc_algorithms": "none"},
         known | {"oidc_keys_stale_seconds": 1},
+        known | {"oidc_issuer": "http://issuer.example"},
+        known | {"oidc_issuer": ""},
+        known | {"oidc_jwks_url": "http://issuer.example/jwks"},
     ]
     for wrong in wrongs:
         with pytest.raises(ValueError, match="oidc_"):

@@ -141,7 +141,9 @@ def test_a_bucket_is_read_and_written_by_its_address(archive: Path, capsys: pyte
     assert (second["files"], second["before"], second["answered"]) == (14, 14, 0)
 
 
-@pytest.mark.parametrize("case", ["no folder", "other model", "inside", "two runs", "unknown model", "no file system"])
+@pytest.mark.parametrize(
+    "case", ["no folder", "other model", "inside", "two runs", "unknown model", "no file system", "no text"]
+)
 def test_what_cannot_be_done_is_said_in_a_line(
     archive: Path, tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
@@ -155,6 +157,9 @@ def test_what_cannot_be_done_is_said_in_a_line(
         assert score(archive, out, "--model", "other") == 2
     elif case == "inside":
         assert score(archive, archive / "out") == 2
+    elif case == "no text":
+        (archive / os.fsdecode(b"Sch\xe4del.png")).write_bytes(png(1))
+        assert score(archive, out) == 2
     elif case == "two runs":
         with (out / ".lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -167,6 +172,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
         "no folder": "is no folder",
         "other model": "rows of another model",
         "inside": "OUT lies in IN",
+        "no text": r"not UTF-8, as a row's path must be: b'" + f"{archive}/Sch\\xe4del.png'",
         "two runs": "another run writes",
         "unknown model": "No such model",
         "no file system": "nonsense",
