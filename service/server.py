@@ -26,6 +26,7 @@ def configured(app: FastAPI, settings: Settings, **address: Any) -> uvicorn.Conf
         app,
         http=punctual(settings.header_seconds),
         ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         log_config=None,

@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     header_seconds: PositiveFloat = Field(
         10.0, description="Longest time for a request's headers; a connection that sends none is closed then."
     )
+    keep_alive_seconds: PositiveInt = Field(
+        75, description="Longest rest between two requests of a connection; more than a proxy keeps it, or some fail."
+    )
     max_pixels: Annotated[int, Field(gt=0, le=PILLOW_BOMB_LIMIT)] = Field(
         25_000_000, description="Most pixels of one picture, checked before decoding; each costs up to 33 bytes."
     )

@@ -61,6 +61,7 @@ def start(folder: Path, models: Path, port: int | None = None, log: IO[bytes] | 
     output = folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEUROTRIAGE_")}
     environment |= {"PYTHONPATH": str(ROOT), "NEUROTRIAGE_MODELS": str(models), "NEUROTRIAGE_PROVIDER": "cpu"}
+    environment |= {"NEUROTRIAGE_KEEP_ALIVE_SECONDS": "3"}  # tests read until the server hangs up
     environment |= {f"NEUROTRIAGE_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "service", "--port", str(port)]
     with output.open("wb") as file:

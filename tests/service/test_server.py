@@ -3,7 +3,7 @@ import gc
 import uvicorn
 
 from service.app import create_app
-from service.server import DrainingServer
+from service.server import DrainingServer, configured
 from service.settings import Settings
 from tests.loop import run
 
@@ -25,3 +25,8 @@ def test_what_is_there_at_the_start_is_left_out_of_later_collections(settings: S
             gc.unfreeze()
 
     run(work)
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_settings_say(settings: Settings) -> None:
+    patient = settings.model_copy(update={"keep_alive_seconds": 90})
+    assert configured(create_app(settings), patient).timeout_keep_alive == 90
