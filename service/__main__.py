@@ -51,9 +51,9 @@ def serve() -> int:
     except (ValueError, ProviderUnavailable) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     config = configured(app, settings, host=settings.host, port=settings.port)
     server = DrainingServer(config, app.state.intake, settings.drain_notice_seconds, settings.drain_seconds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
             server.run()

@@ -45,6 +45,8 @@ MOST_SCANS = 100
 """Scans of one JPEG; progressive ones have some ten, and each costs a pass over the whole picture."""
 MOST_COVERS = 8
 """How often the strips or tiles of a picture may cover it; once a channel is usual, and each costs as much again."""
+SIGNED = 2
+"""TIFF's sample format of numbers below zero too (TIFF 6.0 §19)."""
 WHITE_IS_ZERO = 0
 """TIFF's photometric interpretation of a picture whose zeros are white (TIFF 6.0 §8)."""
 LONGEST_SIDE = 8192
@@ -71,6 +73,8 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
             raise UnreadableImage("the picture repeats itself")
         if _loses_depth(picture):
             raise UnreadableImage("more than 8 bits a channel are taken in grey alone, without transparency")
+        if _wraps(picture):
+            raise UnreadableImage("signed numbers of 8 bits are not taken")
         with _no_room_on_shortage():
             picture.load()
             turned = upright(picture)
@@ -160,6 +164,15 @@ def _loses_depth(picture: Image.Image) -> bool:
     if isinstance(picture, TiffImageFile):
         return max(picture.tag_v2.get(Base.BitsPerSample, (1,))) > 8 and not _is_deep(picture)
     return isinstance(picture, PngImageFile) and ";16" in str(picture.tile[0].args) and not _is_deep(picture)
+
+
+def _wraps(picture: Image.Image) -> bool:
+    """Whether Pillow would read numbers below zero as the brightest: it knows them of more than 8 bits alone."""
+    return (
+        isinstance(picture, TiffImageFile)
+        and SIGNED in picture.tag_v2.get(Base.SampleFormat, ())
+        and not _is_deep(picture)
+    )
 
 
 def _is_negative(picture: Image.Image) -> bool:

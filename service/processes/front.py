@@ -163,9 +163,9 @@ def main() -> int:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - the supervisor ends with this line
         return 2
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     config = configured(app, settings)
     server = FrontServer(config, front.parts.intake, settings.drain_notice_seconds, settings.drain_seconds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(server.status))  # uvicorn raises it again once it has drained
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has drained
             server.run(sockets=[socket.socket(fileno=door)])

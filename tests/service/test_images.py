@@ -160,6 +160,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], type[ServiceError]]] = {
     "deep colour": (lambda: sixteen_bits(TWELVE_BITS.repeat(3, axis=2)), UnreadableImage),
     "deep grey with transparency": (lambda: sixteen_bits(TWELVE_BITS.repeat(2, axis=2)), UnreadableImage),
     "deep colour in a TIFF": (lambda: deep_tiff(TWELVE_BITS.repeat(3, axis=2), photometric=2), UnreadableImage),
+    "signed bytes in a TIFF": (lambda: encode(draw(1), "TIFF", tiffinfo={339: 2}), UnreadableImage),
     "too small": (lambda: encode(draw(1, 16, 16)), ImageTooSmall),
     "animated WebP": (lambda: frames("WEBP"), SeveralFrames),
     "animated PNG": (lambda: frames("PNG"), SeveralFrames),
