@@ -10,7 +10,7 @@ from typing import Any
 from structlog import get_logger
 
 from service.processes.gathering import Snapshot
-from service.processes.nursery import Nursery
+from service.processes.nursery import NONE_LEFT, Nursery
 from service.processes.post import Message, Post
 
 FIRST_DELAY, MOST_DELAY = 0.1, 8.0
@@ -45,16 +45,20 @@ class Child:
     async def run(self) -> int:
         """Start the process and wait for its end; its exit status, negative where a signal ended it.
 
-        One that cannot be started for want of processes or memory has died young.
+        One that cannot be started for want of processes, threads or memory has died young.
         """
         try:
             self._process, post = await self._nursery.take()
-        except OSError as error:
-            get_logger().error("process not started", process=self.name, reason=error.strerror)
+        except NONE_LEFT as error:
+            get_logger().error("process not started", process=self.name, reason=str(error))
             self.status = NOT_STARTED
             return self.status
         self.post = post
-        post.listen(self._hear, lambda: None)
+        try:
+            post.listen(self._hear, lambda: None)
+        except RuntimeError as error:  # no thread is left to listen with
+            get_logger().error("process not heard", process=self.name, reason=str(error))
+            post.close()  # at which it ends
         self.tell(self._words)
         if self._ending:
             self._process.terminate()

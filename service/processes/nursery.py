@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from service.processes.post import Post
 
+NONE_LEFT = (OSError, RuntimeError)
+"""What the start of a process raises where the system has none left, or no thread to wait for its end with."""
+
 
 class Started(NamedTuple):
     """A process and the line to it; it waits for its first message."""
@@ -27,7 +30,7 @@ class Nursery:
     async def take(self) -> Started:
         """The spare, if there is a living one, or else a process that has just been started.
 
-        Raises `OSError` where the system has neither process nor memory left for one.
+        Raises one of `NONE_LEFT` where the system has no process, thread or memory left for one.
         """
         spare, self._spare = self._spare, None
         if spare and spare.process.returncode is None:
@@ -37,7 +40,7 @@ class Nursery:
     async def refill(self) -> None:
         """Have a spare from now on, where the system has a process left for one."""
         if self._spare is None or self._spare.process.returncode is not None:
-            with suppress(OSError):
+            with suppress(*NONE_LEFT):
                 self._spare = await self._start()
 
     def dismiss(self) -> None:
@@ -57,7 +60,7 @@ class Nursery:
             command = [sys.executable, "-m", self._module, *map(str, descriptors)]
             try:
                 process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
-            except OSError:
+            except NONE_LEFT:
                 ours.close()
                 raise
         return Started(process, Post(ours))

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,14 @@ def test_a_spare_that_died_is_not_handed_out_and_one_let_go_ends(nursery: Nurser
     run(work)
 
 
+@pytest.mark.parametrize(
+    "error", [BlockingIOError(11, "Resource temporarily unavailable"), RuntimeError("can't start new thread")]
+)
 def test_where_no_process_is_left_there_is_no_spare_and_a_child_is_started_later(
-    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def none_left(*_: str, **__: Any) -> asyncio.subprocess.Process:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
+        raise error
 
     async def work() -> None:
         heard = asyncio.Event()
@@ -80,5 +84,21 @@ def test_where_no_process_is_left_there_is_no_spare_and_a_child_is_started_later
         await heard.wait()
         child.hang_up()
         assert await living == 0
+
+    run(work)
+
+
+def test_a_child_that_no_thread_is_left_for_ends_instead_of_staying_unheard(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def work() -> None:
+        child = Child("front-0", nursery, {"place": 0}, lambda *_: None)
+        await nursery.refill()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            assert await asyncio.wait_for(child.run(), 30) == 0
 
     run(work)
