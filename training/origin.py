@@ -14,6 +14,8 @@ from training.whole import write_whole
 ORIGIN_FILE = "origin.json"
 LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscript")
 ROOT = Path(__file__).parents[1]
+NOT_RECORDED = "not recorded"
+"""What runs that began before weights were written down say of theirs."""
 
 
 class Origin(BaseModel):
@@ -23,7 +25,7 @@ class Origin(BaseModel):
 
     commit: str
     versions: dict[str, str]
-    weights: str = "not recorded"
+    weights: str = NOT_RECORDED
 
 
 def write_origin(run: Path, weights: str = "random") -> None:

@@ -18,7 +18,7 @@ from training.errors import RecipeError, made_by
 from training.history import CURVES, HISTORY, Line, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
-from training.origin import write_origin
+from training.origin import NOT_RECORDED, read_origin, write_origin
 from training.processes import Processes
 from training.run import RECIPE, input_spec, load_splits, source_spec
 from training.start import name_weights, new_network
@@ -112,6 +112,8 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
+    if (run / checkpoint.LAST).exists() and read_origin(run).weights not in {NOT_RECORDED, name_weights(recipe)}:
+        raise RecipeError(f"{run} began with other weights, or was taught by others: choose a new run")
 
 
 def _save(run: Path, learner: Learner, generator: torch.Generator, progress: dict[str, Any]) -> None:

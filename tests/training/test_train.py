@@ -12,6 +12,7 @@ from training.errors import OrderError, RecipeError
 from training.history import HISTORY
 from training.index import INDEX
 from training.run import RECIPE
+from training.start import bare_network
 from training.train import train
 
 REMEMBERED = 1.1612
@@ -86,6 +87,19 @@ def test_training_before_indexing_is_refused(tmp_path: Path, pictures: Path, rec
 def test_going_on_with_another_recipe_is_refused(finished: Path, pictures: Path, recipe: Recipe) -> None:
     with pytest.raises(RecipeError, match="another recipe"):
         train(recipe.model_copy(update={"seed": 8}), pictures, finished)
+
+
+def test_going_on_from_other_weights_is_refused(run: Path, pictures: Path, recipe: Recipe) -> None:
+    """The file is the same by name, as a teacher's is that was trained anew."""
+    start, other = (run.parent / name for name in ("start.pt", "other.pt"))
+    for seed, path in enumerate((start, other)):
+        torch.manual_seed(seed)
+        checkpoint.save({"network": bare_network(recipe).state_dict()}, path)
+    chosen = recipe.model_copy(update={"weights": start, "weights_as": "whole"})
+    train(chosen, pictures, run)
+    other.replace(start)
+    with pytest.raises(RecipeError, match="other weights"):
+        train(chosen, pictures, run)
 
 
 def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
