@@ -104,14 +104,16 @@ def prune(data: Path, run: Path, epochs: int = 3, *, only: Collection[str] = (),
     return levels
 
 
+@torch.no_grad()
 def cut_weights(network: Classifier, share: float) -> None:
-    """Set the `share` of all weights that are smallest in magnitude to 0; biases and norms stay (Han et al. 2015)."""
-    weights = [weight for weight in network.parameters() if weight.ndim > 1]
-    sizes = torch.cat([weight.detach().abs().flatten() for weight in weights])
-    limit = sizes.kthvalue(max(round(share * sizes.numel()), 1)).values
-    with torch.no_grad():
-        for weight in weights:
-            weight.mul_(weight.abs() > limit)
+    """Set a `share` of each layer's weights, the smallest in magnitude, to 0 (Han et al. 2015); biases and norms stay.
+
+    Layer by layer: one limit for all would empty whole layers, through which nothing gets any more.
+    """
+    for weight in (each for each in network.parameters() if each.ndim > 1):
+        sizes = weight.abs().flatten()
+        limit = sizes.kthvalue(max(round(share * sizes.numel()), 1)).values
+        weight.mul_(weight.abs() > limit)
 
 
 def share_of_zeros(network: Classifier) -> float:
