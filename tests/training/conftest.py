@@ -109,3 +109,12 @@ def left_out(finished: Path, recipe: Recipe, tmp_path: Path) -> Path:
     data = recipe.data.model_dump() | {"datasets": ("drawn", "away"), "leave_out": ("away",)}
     (run / RECIPE).write_text(json.dumps(recipe.model_dump(mode="json") | {"data": data}))
     return run
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A run that has its index and nothing else."""
+    fresh = tmp_path / "runs" / "fresh"
+    fresh.mkdir(parents=True)
+    shutil.copyfile(finished / INDEX, fresh / INDEX)
+    return fresh

@@ -25,15 +25,6 @@ def taught_by(recipe: Recipe, *homes: Path, **choices: Any) -> Recipe:
     return recipe.model_copy(update={"distill": DistillConfig(teachers=homes, **choices)})
 
 
-@pytest.fixture
-def student(finished: Path, tmp_path: Path) -> Path:
-    """A run that knows its folds and nothing else."""
-    home = tmp_path / "runs" / "student"
-    home.mkdir(parents=True)
-    shutil.copyfile(finished / INDEX, home / INDEX)
-    return home
-
-
 def test_teachers_answer_with_the_mean_of_their_probabilities(finished: Path, recipe: Recipe) -> None:
     first, second = (load_best(recipe, finished) for _ in range(2))
     with torch.no_grad():
@@ -55,35 +46,35 @@ def test_teachers_neither_learn_nor_draw_dropout(finished: Path, recipe: Recipe)
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_without_teachers_nobody_teaches(student: Path, recipe: Recipe) -> None:
-    assert load_teachers(recipe, student, CPU).teach(SLICES) is None
+def test_without_teachers_nobody_teaches(run: Path, recipe: Recipe) -> None:
+    assert load_teachers(recipe, run, CPU).teach(SLICES) is None
 
 
-def test_a_student_comes_nearer_to_its_teacher(finished: Path, student: Path, pictures: Path, recipe: Recipe) -> None:
+def test_a_student_comes_nearer_to_its_teacher(finished: Path, run: Path, pictures: Path, recipe: Recipe) -> None:
     """A teacher that answers `pituitary` to everything, and labels that count for nothing."""
     state = torch.load(finished / "best.pt", weights_only=True)
     state["network"]["head.bias"] += torch.tensor([0.0, 0.0, 0.0, 20.0])
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     torch.save(state, teacher / "best.pt")
     haste = {"average": 0.0, "learning_rate": 0.01, "warmup_epochs": 0, "batch_size": 2}
     quick = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=haste)})
     chosen = taught_by(quick, teacher, weight=1)
-    train(chosen, pictures, student)
+    train(chosen, pictures, run)
     with torch.no_grad():
-        after = load_best(chosen, student)(SLICES).logits.softmax(dim=1)
+        after = load_best(chosen, run)(SLICES).logits.softmax(dim=1)
         before = load_best(recipe, finished)(SLICES).logits.softmax(dim=1)
     assert float(after[:, 3].mean()) > float(before[:, 3].mean()) + 0.2
-    assert "; taught by teacher (sha256 " in read_origin(student).weights
-    assert read_origin(student).weights == name_weights(chosen)
+    assert "; taught by teacher (sha256 " in read_origin(run).weights
+    assert read_origin(run).weights == name_weights(chosen)
 
 
-def test_a_teacher_of_other_classes_is_refused(finished: Path, student: Path, recipe: Recipe) -> None:
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+def test_a_teacher_of_other_classes_is_refused(finished: Path, run: Path, recipe: Recipe) -> None:
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     names = {"class_names": ("glioma", "meningioma", "no_tumor", "tumor")}
     shares = {"data": recipe.data.model_copy(update={"shares": dict.fromkeys(names["class_names"], 1.0)})}
     (teacher / RECIPE).write_text(recipe.model_copy(update=names | shares).model_dump_json())
     with pytest.raises(RecipeError, match="teaches glioma, meningioma, no_tumor, tumor, not glioma"):
-        load_teachers(taught_by(recipe, teacher), student, CPU)
+        load_teachers(taught_by(recipe, teacher), run, CPU)
 
 
 @pytest.mark.parametrize(
@@ -97,65 +88,65 @@ def test_a_teacher_of_other_classes_is_refused(finished: Path, student: Path, re
     ],
 )
 def test_a_teacher_that_learnt_what_is_held_out_is_refused(
-    finished: Path, student: Path, recipe: Recipe, theirs: dict[str, tuple[int, ...]], allowed: bool
+    finished: Path, run: Path, recipe: Recipe, theirs: dict[str, tuple[int, ...]], allowed: bool
 ) -> None:
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     changed = recipe.model_copy(update={"data": recipe.data.model_copy(update=theirs)})
     (teacher / RECIPE).write_text(changed.model_dump_json())
     if allowed:
-        assert load_teachers(taught_by(recipe, teacher), student, CPU).teach(SLICES) is not None
+        assert load_teachers(taught_by(recipe, teacher), run, CPU).teach(SLICES) is not None
     else:
         with pytest.raises(RecipeError, match="may not teach"):
-            load_teachers(taught_by(recipe, teacher), student, CPU)
+            load_teachers(taught_by(recipe, teacher), run, CPU)
 
 
 def test_a_teacher_that_learnt_copies_of_a_source_left_out_is_refused(
-    finished: Path, student: Path, recipe: Recipe
+    finished: Path, run: Path, recipe: Recipe
 ) -> None:
     """Its own data set has another name, and another group."""
-    rows = read_index(student / INDEX)
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    rows = read_index(run / INDEX)
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     copied = [replace(row, dataset="copies", group=f"c{row.group}", path=f"c/{row.path}") for row in rows]
     away = [replace(row, dataset="away", fold=NO_FOLD) for row in rows if row.fold == 1]
-    write_index([*(row for row in rows if row.fold != 1), *away], student / INDEX)
+    write_index([*(row for row in rows if row.fold != 1), *away], run / INDEX)
     names = {"datasets": ("drawn", "away"), "leave_out": ("away",), "train_folds": (2, 3)}
     left_out = recipe.model_copy(update={"data": recipe.data.model_copy(update=names)})
     theirs = recipe.model_dump(mode="json")
     theirs["data"]["datasets"] = ["copies"]
     (teacher / RECIPE).write_text(json.dumps(theirs))
     write_index(copied, teacher / INDEX)
-    load_teachers(taught_by(left_out, teacher), student, CPU)
+    load_teachers(taught_by(left_out, teacher), run, CPU)
     told = [replace(copy, same_as=row.path) for copy, row in zip(copied, rows, strict=True)]
     write_index(told, teacher / INDEX)
     with pytest.raises(RecipeError, match="may not teach"):
-        load_teachers(taught_by(left_out, teacher), student, CPU)
+        load_teachers(taught_by(left_out, teacher), run, CPU)
 
 
-@pytest.mark.parametrize("split", ["student", "teacher"])
+@pytest.mark.parametrize("split", ["fresh", "teacher"])
 def test_a_teacher_is_refused_whichever_side_dealt_slices_one_by_one(
-    finished: Path, student: Path, recipe: Recipe, split: str
+    finished: Path, run: Path, recipe: Recipe, split: str
 ) -> None:
     """Its groups have other names then, each slice's own."""
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     learnt = {"train_folds": (1, 2, 5), "test_folds": (3,)}
     changed = recipe.model_copy(update={"data": recipe.data.model_copy(update=learnt)})
     (teacher / RECIPE).write_text(changed.model_dump_json())
-    index = student.parent / split / INDEX
+    index = run.parent / split / INDEX
     write_index([replace(row, group=row.path) for row in read_index(index)], index)
     with pytest.raises(RecipeError, match="may not teach"):
-        load_teachers(taught_by(recipe, teacher), student, CPU)
+        load_teachers(taught_by(recipe, teacher), run, CPU)
 
 
 def test_a_teacher_that_learnt_a_near_duplicate_is_refused_where_slices_were_dealt_one_by_one(
-    finished: Path, student: Path, recipe: Recipe
+    finished: Path, run: Path, recipe: Recipe
 ) -> None:
     """The student's index calls two slices of a group apart; the teacher's knows better, and learnt one of them."""
-    teacher = Path(shutil.copytree(finished, student.parent / "teacher"))
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
     rows = read_index(teacher / INDEX)
     pair = next((one, other) for one in rows for other in rows if one.group == other.group and one.path < other.path)
     told = [replace(row, fold=1 if row in pair else 4) for row in rows]
     write_index(told, teacher / INDEX)
     parted = [replace(row, group=row.path, fold=5 if row.path == pair[0].path else 1) for row in rows]
-    write_index(parted, student / INDEX)
+    write_index(parted, run / INDEX)
     with pytest.raises(RecipeError, match="1 of the slices held out here"):
-        load_teachers(taught_by(recipe, teacher), student, CPU)
+        load_teachers(taught_by(recipe, teacher), run, CPU)

@@ -10,21 +10,11 @@ from training import checkpoint
 from training.config import Recipe
 from training.errors import OrderError, RecipeError
 from training.history import HISTORY
-from training.index import INDEX
 from training.run import RECIPE
 from training.start import bare_network
 from training.train import train
 
 REMEMBERED = 1.1612
-
-
-@pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
-    """A run that has its index and nothing else."""
-    fresh = tmp_path / "runs" / "fresh"
-    fresh.mkdir(parents=True)
-    shutil.copyfile(finished / INDEX, fresh / INDEX)
-    return fresh
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
