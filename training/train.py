@@ -21,6 +21,7 @@ from training.learner import Learner
 from training.origin import NOT_RECORDED, read_origin, write_origin
 from training.processes import Processes
 from training.run import RECIPE, input_spec, load_splits, source_spec
+from training.seen import count_seen
 from training.start import name_weights, new_network
 from training.tally import Tally
 from training.teachers import load_teachers
@@ -110,6 +111,9 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
     for path in (recipe.weights, recipe.channels):
         if isinstance(path, Path) and not path.is_file():
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
+    home = recipe.weights.parent if isinstance(recipe.weights, Path) and recipe.weights_as == "whole" else run
+    if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
+        raise RecipeError(f"{recipe.weights} is no start: {seen} of the slices held out here were its own")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     if (run / checkpoint.LAST).exists() and read_origin(run).weights not in {NOT_RECORDED, name_weights(recipe)}:

@@ -92,6 +92,19 @@ def test_going_on_from_other_weights_is_refused(run: Path, pictures: Path, recip
         train(chosen, pictures, run)
 
 
+def test_a_start_that_learnt_what_is_held_out_is_refused(
+    finished: Path, run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    home = Path(shutil.copytree(finished, run.parent / "other"))
+    chosen = recipe.model_copy(update={"weights": home / checkpoint.BEST, "weights_as": "whole"})
+    swapped = recipe.data.model_copy(update={"train_folds": (1, 2, 5), "test_folds": (3,)})
+    (home / RECIPE).write_text(recipe.model_copy(update={"data": swapped}).model_dump_json())
+    with pytest.raises(RecipeError, match="is no start"):
+        train(chosen, pictures, run)
+    (home / RECIPE).write_text(recipe.model_dump_json())
+    assert train(chosen, pictures, run).exists()
+
+
 def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
     with pytest.raises(RecipeError, match=r"nowhere\.safetensors"):
         train(recipe.model_copy(update={"weights": Path("nowhere.safetensors")}), pictures, run)
