@@ -20,6 +20,12 @@ class Provenance(NamedTuple):
         return self.fault if split in self.keeping or not self.parted else self.parted
 
 
+OF_SARTAJ = (
+    "Most of it copies figshare and Br35H; where those are used too, one is dropped of each such pair. What copies "
+    "neither is of other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as "
+    "mislabelled) and it has no patient ids: near-duplicates"
+)
+
 KNOWN = {
     "figshare": Provenance(
         "Cheng's T1-weighted contrast-enhanced slices of 233 patients, doi 10.6084/m9.figshare.1512427",
@@ -43,14 +49,8 @@ KNOWN = {
     "sartaj": Provenance(
         "Brain Tumor Classification (MRI), resized copies",
         "no licence text found",
-        "Most of it copies figshare and Br35H; where those are used too, one is dropped of each such pair. What copies "
-        "neither is of other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as "
-        "mislabelled) and it has no patient ids: near-duplicates are kept in one fold, so the split is group-wise and "
-        "not patient-wise.",
-        "Most of it copies figshare and Br35H; where those are used too, one is dropped of each such pair. What copies "
-        "neither is of other origin. Its labels are noisy (the gliomas of its Testing folder are widely reported as "
-        "mislabelled) and it has no patient ids: near-duplicates were dealt apart and lie on both sides, so that "
-        "figures are too high and intervals too narrow.",
+        f"{OF_SARTAJ} are kept in one fold, so the split is group-wise and not patient-wise.",
+        f"{OF_SARTAJ} were dealt apart and lie on both sides, so that figures are too high and intervals too narrow.",
         frozenset({"published", "group"}),
     ),
 }
