@@ -11,7 +11,7 @@ from rich.progress import track
 
 from service.contract.probabilities import NO_TUMOR
 from training.config import UNKNOWN_TUMOR
-from training.data.groups import Thumbnail, near_duplicates, thumbnail
+from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
 from training.data.index import NO_FOLD, TESTING, TRAINING, Row, sha256_of
 from training.errors import DataError
 
@@ -32,19 +32,20 @@ class Found:
 def rows_of_folders(root: Path, datasets: Sequence[str]) -> Found:
     """Every picture of `root/dataset/label/` or `root/dataset/Training/label/`, in no fold yet.
 
-    Near-duplicates share a group; one that repeats a picture of an earlier dataset says so in `same_as`. Raises
-    `DataError` where a dataset has no picture at all.
+    Near-duplicates, with their dark borders or without, share a group; one that repeats a picture of an earlier dataset
+    says so in `same_as`. Raises `DataError` where a dataset has no picture at all.
     """
     seen, unreadable = [], []
     for row, look in _looks(root, datasets):
         if isinstance(look, str):
             unreadable.append(f"{row.path}: {look}")
         else:
-            seen.append((replace(row, width=look.width, height=look.height), look.small))
+            seen.append((replace(row, width=look.width, height=look.height), look))
     missing = set(datasets) - {row.dataset for row, _ in seen}
     if missing:
         raise DataError(f"{root / min(missing)} holds no pictures: they are expected as {min(missing)}/label/file")
-    return Found(_grouped([row for row, _ in seen], np.stack([small for _, small in seen])), tuple(unreadable))
+    groups = near_duplicates(np.stack([look.small for _, look in seen]), np.stack([look.cut for _, look in seen]))
+    return Found(_grouped([row for row, _ in seen], groups), tuple(unreadable))
 
 
 def label_of(folder: str) -> str:
@@ -58,6 +59,7 @@ class _Look:
     width: int
     height: int
     small: Thumbnail
+    cut: Thumbnail
 
 
 def _looks(root: Path, datasets: Sequence[str]) -> Iterator[tuple[Row, _Look | str]]:
@@ -94,13 +96,12 @@ def _row(root: Path, path: Path) -> Row:
 def _look(path: Path) -> _Look | str:
     try:
         with Image.open(path) as image:
-            return _Look(*image.size, thumbnail(image))
+            return _Look(*image.size, thumbnail(image), cut_thumbnail(image))
     except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         return str(error).replace(str(path), "it")
 
 
-def _grouped(rows: Sequence[Row], thumbnails: Thumbnail) -> list[Row]:
-    groups = near_duplicates(thumbnails)
+def _grouped(rows: Sequence[Row], groups: Sequence[int]) -> list[Row]:
     first: dict[int, Row] = {}
     for row, group in zip(rows, groups, strict=True):
         first.setdefault(group, row)

@@ -26,13 +26,14 @@ def cut_thumbnail(image: Image.Image) -> Thumbnail:
     return thumbnail(grey.crop((left, top, left + side, top + side)))
 
 
-def near_duplicates(thumbnails: Thumbnail) -> list[int]:
-    """Group number (N,) of each thumbnail (N, 64, 64): those alike under any flip or turn share one, and so do chains.
+def near_duplicates(*views: Thumbnail) -> list[int]:
+    """Group number (N,) of each picture: those alike under any flip or turn share one, and so do chains.
 
-    Groups are numbered in order of appearance. Correlation does not see a change of brightness or contrast.
+    Each of `views` holds a thumbnail of every picture (N, 64, 64); alike in one of them is enough. Groups are numbered
+    in order of appearance. Correlation does not see a change of brightness or contrast.
     """
-    parents = list(range(len(thumbnails)))
-    for first, second in _alike_pairs(thumbnails):
+    parents = list(range(len(views[0])))
+    for first, second in (pair for thumbnails in views for pair in _alike_pairs(thumbnails)):
         parents[_root(parents, second)] = _root(parents, first)
     roots = [_root(parents, i) for i in range(len(parents))]
     numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}

@@ -67,6 +67,13 @@ def test_a_copy_in_a_later_dataset_says_of_what(root: Path) -> None:
     assert rows["plain/glioma/again.png"].group == rows["plain/glioma/0.png"].group
 
 
+def test_a_copy_on_a_larger_black_field_stays_in_its_group(root: Path) -> None:
+    head = draw_phantom("glioma", (80, 90), seed=0)
+    ImageOps.expand(head, border=(60, 0, 0, 25), fill=0).save(root / "plain/glioma/again.png")
+    first, again = rows_of_folders(root, ["plain"]).rows
+    assert first.group == again.group
+
+
 def test_a_dataset_without_pictures_is_refused(root: Path) -> None:
     with pytest.raises(DataError, match="elsewhere holds no pictures"):
         rows_of_folders(root, ["plain", "elsewhere"])
