@@ -122,7 +122,9 @@ def shipped(name: str) -> Recipe:
 
 def test_all_that_theta_s_recipe_changes_of_the_u_net_s_is_said() -> None:
     base, swept = (shipped(name).model_dump() for name in ("unet_cls", "unet_theta"))
-    assert {key for key in base if base[key] != swept[key]} == {"name", "stages", "patience", "optimizer"}
+    assert {key for key in base if base[key] != swept[key]} == {
+        "name", "stages", "patience", "optimizer", "precision",
+    }  # fmt: skip
     changed = {
         key: swept["optimizer"][key] for key in base["optimizer"] if base["optimizer"][key] != swept["optimizer"][key]
     }
@@ -131,6 +133,8 @@ def test_all_that_theta_s_recipe_changes_of_the_u_net_s_is_said() -> None:
     assert "twelve epochs" in words
     assert changed == {"schedule": "cosine"}
     assert "cosine" in words
+    assert shipped("unet_theta").precision == "bf16"
+    assert "bfloat16" in words
 
 
 @pytest.mark.parametrize("name", ["b0_cv5", "figshare_cv5", "lite0_cv5"])
