@@ -12,7 +12,7 @@ from training.errors import OrderError, RecipeError
 from training.export import export
 from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
-from training.prune import LEVEL, Plan, cut_weights, prune, share_of_zeros
+from training.prune import LEVEL, RATE, Plan, cut_weights, prune, share_of_zeros, weights_to_cut
 from training.pruning_report import say_speed
 from training.run import RECIPE, load_best
 
@@ -22,7 +22,7 @@ SLICES = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8, generator=torch.G
 def test_the_smallest_weights_of_each_layer_go_first() -> None:
     """One layer's weights are all far smaller than the others', which must not empty it."""
     network = Classifier("resnet3", 4)
-    weights = [weight for weight in network.parameters() if weight.ndim > 1]
+    weights = weights_to_cut(network)
     with torch.no_grad():
         weights[2].mul_(1e-6)
     before = [weight.detach().abs().flatten() for weight in weights]
@@ -32,6 +32,18 @@ def test_the_smallest_weights_of_each_layer_go_first() -> None:
         left = weight.detach().abs().flatten()
         assert float((left == 0).float().mean()) == pytest.approx(0.7, abs=0.01)
         assert sizes[left == 0].max() < left[left > 0].min()
+
+
+def test_the_first_convolution_and_depthwise_ones_are_left_whole() -> None:
+    network = Classifier("tf_efficientnet_lite0", 4)
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    cut_weights(network, 0.5)
+    kept = {name for name, weight in network.named_parameters() if torch.equal(weight, before[name])}
+    convolutions = {name: weight for name, weight in before.items() if weight.ndim == 4}
+    depthwise = {name for name, weight in convolutions.items() if weight.shape[1] == 1}
+    assert len(depthwise) == 16
+    assert kept & set(convolutions) == depthwise | {"backbone.conv_stem.weight"}
+    assert "head.weight" not in kept
 
 
 @pytest.mark.parametrize("architecture", ["test_efficientnet", "resnet3", "tuned_cnn"])
@@ -74,7 +86,7 @@ def test_a_table_and_a_plot_are_left(pruned: Path) -> None:
     text = (pruned / "prune" / "pruning.md").read_text()
     assert "| oneshot 50 % |" in text
     rate = read_recipe(pruned / RECIPE).optimizer.learning_rate
-    assert text.count(f"| epochs 1, rate {0.2 * rate:g} |") == 3
+    assert text.count(f"| epochs 1, rate {RATE * rate:g} |") == 3
     assert "Masks alone" in text
     assert (pruned / "prune" / "pruning.png").stat().st_size > 5000
 
