@@ -28,13 +28,12 @@ class Origin(BaseModel):
     weights: str = NOT_RECORDED
 
 
-def write_origin(run: Path, weights: str = "random") -> None:
-    """Write `<run>/origin.json`, unless an interrupted training wrote it already."""
-    if not (run / ORIGIN_FILE).exists():
-        versions = {library: version_of(library) for library in LIBRARIES}
-        versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
-        origin = Origin(commit=commit(), versions=versions, weights=weights)
-        write_whole(run / ORIGIN_FILE, origin.model_dump_json(indent=2))
+def write_origin(run: Path, weights: str) -> None:
+    """Write `<run>/origin.json`."""
+    versions = {library: version_of(library) for library in LIBRARIES}
+    versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
+    origin = Origin(commit=commit(), versions=versions, weights=weights)
+    write_whole(run / ORIGIN_FILE, origin.model_dump_json(indent=2))
 
 
 def read_origin(run: Path) -> Origin:

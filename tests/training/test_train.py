@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from training import checkpoint
+from training import train as step
 from training.config import Recipe
 from training.errors import OrderError, RecipeError
 from training.history import HISTORY
+from training.origin import ORIGIN_FILE, read_origin
 from training.run import RECIPE
-from training.start import bare_network
+from training.start import bare_network, name_weights
 from training.train import train
 
 REMEMBERED = 1.1612
@@ -90,6 +92,30 @@ def test_going_on_from_other_weights_is_refused(run: Path, pictures: Path, recip
     other.replace(start)
     with pytest.raises(RecipeError, match="other weights"):
         train(chosen, pictures, run)
+
+
+def test_what_began_and_left_no_checkpoint_begins_anew_from_other_weights(
+    run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told of the weights is what was trained, and an interruption after that goes on."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(step, "validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, pictures, run)
+    assert read_origin(run).weights == "random"
+    start = run.parent / "start.pt"
+    checkpoint.save({"network": bare_network(recipe).state_dict()}, start)
+    chosen = recipe.model_copy(update={"weights": start, "weights_as": "whole"})
+    train(chosen, pictures, run)
+    told = read_origin(run)
+    assert told.weights == name_weights(chosen)
+    (run / ORIGIN_FILE).write_text(told.model_copy(update={"commit": "earlier"}).model_dump_json())
+    train(chosen, pictures, run)
+    assert read_origin(run).commit == "earlier"
 
 
 def test_a_start_that_learnt_what_is_held_out_is_refused(
