@@ -112,7 +112,7 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
     for path in (recipe.weights, recipe.channels):
         if isinstance(path, Path) and not path.is_file():
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
-    home = recipe.weights.parent if isinstance(recipe.weights, Path) and recipe.weights_as == "whole" else run
+    home = recipe.weights.parent if isinstance(recipe.weights, Path) else run
     if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
         raise RecipeError(f"{recipe.weights} is no start: {seen} of the slices held out here were its own")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:

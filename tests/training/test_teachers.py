@@ -122,6 +122,26 @@ def test_a_teacher_that_learnt_copies_of_a_source_left_out_is_refused(
         load_teachers(taught_by(left_out, teacher), run, CPU)
 
 
+@pytest.mark.parametrize("way", ["taught", "started"])
+def test_what_a_teacher_s_own_teacher_or_start_learnt_counts_as_the_teacher_s(
+    finished: Path, run: Path, recipe: Recipe, way: str
+) -> None:
+    """The teacher itself knows nothing of the source that is left out here; the run behind it learnt it."""
+    teacher, behind = (Path(shutil.copytree(finished, run.parent / name)) for name in ("teacher", "behind"))
+    rows = [replace(row, dataset="away", fold=NO_FOLD) if row.fold == 1 else row for row in read_index(run / INDEX)]
+    write_index(rows, run / INDEX)
+    names = {"datasets": ("drawn", "away"), "leave_out": ("away",), "train_folds": (2, 3)}
+    left_out = recipe.model_copy(update={"data": recipe.data.model_copy(update=names)})
+    known = recipe.model_copy(update={"data": recipe.data.model_copy(update={"train_folds": (2, 3)})})
+    write_index([row for row in rows if row.dataset == "drawn"], teacher / INDEX)
+    (teacher / RECIPE).write_text(known.model_dump_json())
+    load_teachers(taught_by(left_out, teacher), run, CPU)
+    start = known.model_copy(update={"weights": behind / "best.pt", "weights_as": "whole"})
+    (teacher / RECIPE).write_text((taught_by(known, behind) if way == "taught" else start).model_dump_json())
+    with pytest.raises(RecipeError, match="may not teach: 10 of the slices"):
+        load_teachers(taught_by(left_out, teacher), run, CPU)
+
+
 @pytest.mark.parametrize("split", ["fresh", "teacher"])
 def test_a_teacher_is_refused_whichever_side_dealt_slices_one_by_one(
     finished: Path, run: Path, recipe: Recipe, split: str

@@ -118,11 +118,12 @@ def test_what_began_and_left_no_checkpoint_begins_anew_from_other_weights(
     assert read_origin(run).commit == "earlier"
 
 
+@pytest.mark.parametrize("part", ["whole", "trunk"])
 def test_a_start_that_learnt_what_is_held_out_is_refused(
-    finished: Path, run: Path, pictures: Path, recipe: Recipe
+    finished: Path, run: Path, pictures: Path, recipe: Recipe, part: str
 ) -> None:
     home = Path(shutil.copytree(finished, run.parent / "other"))
-    chosen = recipe.model_copy(update={"weights": home / checkpoint.BEST, "weights_as": "whole"})
+    chosen = recipe.model_copy(update={"weights": home / checkpoint.BEST, "weights_as": part})
     swapped = recipe.data.model_copy(update={"train_folds": (1, 2, 5), "test_folds": (3,)})
     (home / RECIPE).write_text(recipe.model_copy(update={"data": swapped}).model_dump_json())
     with pytest.raises(RecipeError, match="is no start"):
