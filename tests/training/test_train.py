@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import torch
 
 from training import checkpoint
 from training import train as step
-from training.config import Recipe
-from training.errors import OrderError, RecipeError
+from training.config import OptimizerConfig, Recipe
+from training.errors import DataError, DivergedError, OrderError, RecipeError
 from training.history import HISTORY
 from training.origin import ORIGIN_FILE, read_origin
 from training.run import RECIPE
@@ -130,6 +131,22 @@ def test_a_start_that_learnt_what_is_held_out_is_refused(
         train(chosen, pictures, run)
     (home / RECIPE).write_text(recipe.model_dump_json())
     assert train(chosen, pictures, run).exists()
+
+
+def test_a_training_that_diverges_says_so(run: Path, pictures: Path, recipe: Recipe) -> None:
+    haste = OptimizerConfig(kind="sgd", learning_rate=1e30, warmup_epochs=0, batch_size=8)
+    with pytest.raises(DivergedError, match="has diverged"):
+        train(recipe.model_copy(update={"optimizer": haste}), pictures, run)
+    assert not (run / checkpoint.BEST).exists()
+
+
+def test_validation_folds_that_cannot_choose_an_epoch_are_refused(
+    run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without an outlined tumour there is no Dice, and no checkpoint would ever be the best."""
+    monkeypatch.setattr(step, "validate", lambda *_: {"val_loss": 1.0, "val_macro_f1": math.nan})
+    with pytest.raises(DataError, match="nothing that val_macro_f1 can be told on"):
+        train(recipe, pictures, run)
 
 
 def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
