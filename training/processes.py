@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from training.batches import Batch
@@ -20,6 +21,7 @@ class Processes:
     """This process among all that train, which may be just one."""
 
     def __init__(self, precision: Literal["no", "fp16", "bf16"] | None = None) -> None:
+        AcceleratorState._reset_state()  # which would keep the precision of what this process trained before
         self.machine = Accelerator(mixed_precision=precision)
         self.device: torch.device = self.machine.device
         self.count: int = self.machine.num_processes
