@@ -13,7 +13,7 @@ from training.errors import RecipeError
 from training.index import INDEX
 from training.origin import read_origin
 from training.run import RECIPE, load_best
-from training.start import name_weights
+from training.start import bare_network, name_weights
 from training.teachers import Teachers, load_teachers
 from training.train import train
 
@@ -75,6 +75,16 @@ def test_a_teacher_of_other_classes_is_refused(finished: Path, run: Path, recipe
     (teacher / RECIPE).write_text(recipe.model_copy(update=names | shares).model_dump_json())
     with pytest.raises(RecipeError, match="teaches glioma, meningioma, no_tumor, tumor, not glioma"):
         load_teachers(taught_by(recipe, teacher), run, CPU)
+
+
+def test_a_teacher_of_one_size_is_refused_where_a_stage_has_another(finished: Path, run: Path, recipe: Recipe) -> None:
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
+    plain = recipe.model_copy(update={"architecture": "sequential_1", "stages": recipe.stages[-1:]})
+    (teacher / RECIPE).write_text(plain.model_dump_json())
+    torch.save({"network": bare_network(plain).state_dict()}, teacher / "best.pt")
+    with pytest.raises(RecipeError, match="answers slices of 64 px alone"):
+        load_teachers(taught_by(recipe, teacher), run, CPU)
+    load_teachers(taught_by(plain, teacher), run, CPU)
 
 
 @pytest.mark.parametrize(

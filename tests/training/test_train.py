@@ -133,6 +133,12 @@ def test_a_start_that_learnt_what_is_held_out_is_refused(
     assert train(chosen, pictures, run).exists()
 
 
+def test_folds_without_slices_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
+    nothing = recipe.data.model_copy(update={"folds": 6, "val_folds": (6,)})
+    with pytest.raises(DataError, match="no slices of folds 6"):
+        train(recipe.model_copy(update={"data": nothing}), pictures, run)
+
+
 def test_a_training_that_diverges_says_so(run: Path, pictures: Path, recipe: Recipe) -> None:
     haste = OptimizerConfig(kind="sgd", learning_rate=1e30, warmup_epochs=0, batch_size=8)
     with pytest.raises(DivergedError, match="has diverged"):
