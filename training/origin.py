@@ -16,6 +16,8 @@ LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscri
 ROOT = Path(__file__).parents[1]
 NOT_RECORDED = "not recorded"
 """What runs that began before weights were written down say of theirs."""
+CODE = ("training", "service/contract", ":(exclude)training/results", ":(exclude)training/RESULTS.md")
+"""What decides a training; results of finished runs lie among it and do not."""
 
 
 class Origin(BaseModel):
@@ -45,7 +47,7 @@ def commit() -> str:
     """The git commit of this code, marked where training or contract differ from it; 'unknown' outside git."""
     try:
         head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", "training", "service/contract")
+        changed = _git("status", "--porcelain", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-uncommitted" if changed else head
