@@ -128,6 +128,11 @@ class OptimizerConfig(_Strict):
         None, description="θ of θ·segmentation + (1 - θ)·classification; none adds outline_weight to the whole instead."
     )
 
+    @property
+    def outlines_count(self) -> bool:
+        """Whether finding outlines has any weight in the loss."""
+        return bool(self.outline_weight if self.theta is None else self.theta)
+
 
 class DistillConfig(_Strict):
     """Finished runs whose answers the network learns beside the labels; see `training.teachers`."""
