@@ -21,7 +21,7 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def logits_of(network: nn.Module, slices: Slices, device: str | torch.device, batch_size: int = BATCH) -> Tensor:
+def logits_of(network: nn.Module, slices: Slices, device: str | torch.device) -> Tensor:
     """Logits (N, classes), float32 on the CPU, in evaluation mode; batches halve where memory runs out."""
     network.eval()
 
@@ -29,7 +29,7 @@ def logits_of(network: nn.Module, slices: Slices, device: str | torch.device, ba
         logits: Tensor = network(torch.from_numpy(slices.pixels[chosen].copy()).to(device)).logits
         return logits
 
-    parts = Parts(batch_size).run(len(slices.rows), answer, lambda: None)
+    parts = Parts(BATCH).run(len(slices.rows), answer, lambda: None)
     return torch.cat(parts).float().cpu()
 
 
