@@ -14,7 +14,7 @@ from training.data.index import read_index
 from training.data.slices import Slices, allowed_classes
 from training.errors import RecipeError
 from training.evaluate import evaluate
-from training.history import read_history
+from training.history import chosen_line, read_history
 from training.index import INDEX, index
 from training.intervals import RESAMPLES, Interval
 from training.misclassified import draw_misclassified
@@ -78,7 +78,7 @@ def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
 def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
     """The figures of finished runs, one a fold."""
     reports = [Report.model_validate_json((run / REPORT_FILE).read_bytes()) for run in runs]
-    chosen = [next(line for line in reversed(read_history(run)) if line["best"]) for run in runs]
+    chosen = [chosen_line(read_history(run)) for run in runs]
     pooled = measure.known_figures(_pool(recipe, runs), recipe.seed, resamples)
     return CrossValidation(
         recipe=recipe.name,
