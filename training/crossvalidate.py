@@ -12,7 +12,7 @@ from training.calibrate import calibrate
 from training.config import Recipe, read_recipe
 from training.data.index import read_index
 from training.data.slices import Slices, allowed_classes
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
 from training.evaluate import evaluate
 from training.history import chosen_line, read_history
 from training.index import INDEX, index
@@ -52,7 +52,10 @@ class CrossValidation(BaseModel):
 
 
 def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES) -> CrossValidation:
-    """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`."""
+    """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`.
+
+    Raises `RecipeError` for a fold that was measured with another recipe, `DataError` where folds are of other indices.
+    """
     runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"{FOLD}{fold}", resamples) for fold in folds_of(recipe)]
     found = summarise(recipe, runs, resamples)
     (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
@@ -96,10 +99,18 @@ def _fold(recipe: Recipe, data: Path, run: Path, resamples: int) -> Path:
             raise RecipeError(f"{run} was measured with another recipe: choose a new run")
         return run
     index(recipe, data, run)
+    _refuse_other_rows(run)
     train(recipe, data, run)
     calibrate(data, run)
     evaluate(data, run, resamples)
     return run
+
+
+def _refuse_other_rows(run: Path) -> None:
+    """A slice would be tested twice, or never, where pictures came or went between two folds."""
+    first = run.with_name(f"{FOLD}1") / INDEX
+    if first.exists() and read_index(first) != read_index(run / INDEX):
+        raise DataError(f"{run.parent} began on another index: choose a new run")
 
 
 def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
