@@ -1,7 +1,8 @@
 """One training on one or many devices: what Hugging Face accelerate finds, and the little that is added to it.
 
-Every process draws the same batches and computes its share of each; gradients are summed once a step, after all parts
-of a share, so that a process may halve its parts without the others waiting for a gradient that never comes.
+Every process draws the same batches and computes its share of each, mixed in proportions of its own; gradients are
+summed once a step, after all parts of a share, so that a process may halve its parts without the others waiting for a
+gradient that never comes.
 """
 
 from collections.abc import Callable, Iterable

@@ -137,7 +137,7 @@ def mix(slices: Tensor, allowed: Tensor, config: AugmentConfig) -> tuple[Tensor,
     """Blend a batch (N, h, w) with itself reversed: slices, the partners' labels, the share of the first.
 
     Mixup (Zhang et al. 2018) blends every pixel, CutMix (Yun et al. 2019, algorithm 1) pastes one rectangle, by one
-    share a batch from Beta(α, α), drawn by torch's own generator.
+    share a batch from Beta(α, α), drawn by torch's own generator: of many processes each draws another.
     """
     if not config.mixup and not config.cutmix:
         return slices, allowed, 1.0
