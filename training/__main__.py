@@ -45,9 +45,9 @@ def index(recipe: RecipeFile, data: Data, run: Run, published: Published = None,
 
 
 @app.command("data-card")
-def data_card(recipe: RecipeFile, data: Data, run: Run) -> None:
+def data_card(recipe: RecipeFile, data: Data, run: Run, changes: Changes = None) -> None:
     """Describe the run's pictures: counts, sizes, what leaks between its splits, a contact sheet: <run>/data.md."""
-    line.datacard(recipe, data, run)
+    line.datacard(read_recipe(recipe, changes or ()), data, run)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from service.contract.probabilities import NO_TUMOR
 from training.config import Recipe
-from training.data.augment import augment_outlined, mix
+from training.data.augment import augment, mix
 from training.data.graft import Sample
 from training.data.outlines import Masks
 from training.data.slices import Slices, draw_weights
@@ -66,7 +66,7 @@ def draw_batches(
         )
         bounded = ~allowed[:, [recipe.class_names.index(name) for name in recipe.augment.infiltrating]].any(dim=1)
         original = Sample(pixels.unsqueeze(1), seen.unsqueeze(1), allowed, known, bounded)
-        sample = augment_outlined(original, size, recipe.augment, absent=absent, generator=generator)
+        sample = augment(original, size, recipe.augment, absent=absent, generator=generator)
         mixed, partners, share = mix(sample.grey.squeeze(1) * 255, sample.allowed, recipe.augment)
         yield Batch(mixed, sample.allowed, partners, sample.masks, sample.known, share)
 

@@ -128,6 +128,11 @@ class OptimizerConfig(_Strict):
         None, description="θ of θ·segmentation + (1 - θ)·classification; none adds outline_weight to the whole instead."
     )
 
+    @property
+    def outlines_count(self) -> bool:
+        """Whether finding outlines has any weight in the loss."""
+        return bool(self.outline_weight if self.theta is None else self.theta)
+
 
 class DistillConfig(_Strict):
     """Finished runs whose answers the network learns beside the labels; see `training.teachers`."""
@@ -181,8 +186,6 @@ class Recipe(_Strict):
         unknown = set(self.data.shares) - {*self.class_names, UNKNOWN_TUMOR}
         if unknown or not set(self.class_names) <= set(self.data.shares):
             raise ValueError("data.shares must name every class, and no label but those and 'tumor'")
-        if not self.stages or self.stages[-1].size != (self.trained_at or self.size):
-            raise ValueError("the last stage must train at the recipe's size, or at trained_at")
         return self
 
     @model_validator(mode="after")
@@ -204,6 +207,8 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
+        if not self.stages or self.stages[-1].size != (self.trained_at or self.size):
+            raise ValueError("the last stage must train at the recipe's size, or at trained_at")
         if self.head == "sigmoid" and len(self.class_names) != 2:
             raise ValueError("a sigmoid head needs two class_names")
         if self.weights_as != "trunk" and not isinstance(self.weights, Path):

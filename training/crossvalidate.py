@@ -12,9 +12,9 @@ from training.calibrate import calibrate
 from training.config import Recipe, read_recipe
 from training.data.index import read_index
 from training.data.slices import Slices, allowed_classes
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
 from training.evaluate import evaluate
-from training.history import read_history
+from training.history import chosen_line, read_history
 from training.index import INDEX, index
 from training.intervals import RESAMPLES, Interval
 from training.misclassified import draw_misclassified
@@ -52,7 +52,10 @@ class CrossValidation(BaseModel):
 
 
 def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES) -> CrossValidation:
-    """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`."""
+    """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`.
+
+    Raises `RecipeError` for a fold that was measured with another recipe, `DataError` where folds are of other indices.
+    """
     runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"{FOLD}{fold}", resamples) for fold in folds_of(recipe)]
     found = summarise(recipe, runs, resamples)
     (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
@@ -78,7 +81,7 @@ def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
 def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
     """The figures of finished runs, one a fold."""
     reports = [Report.model_validate_json((run / REPORT_FILE).read_bytes()) for run in runs]
-    chosen = [next(line for line in reversed(read_history(run)) if line["best"]) for run in runs]
+    chosen = [chosen_line(read_history(run)) for run in runs]
     pooled = measure.known_figures(_pool(recipe, runs), recipe.seed, resamples)
     return CrossValidation(
         recipe=recipe.name,
@@ -96,10 +99,18 @@ def _fold(recipe: Recipe, data: Path, run: Path, resamples: int) -> Path:
             raise RecipeError(f"{run} was measured with another recipe: choose a new run")
         return run
     index(recipe, data, run)
+    _refuse_other_rows(run)
     train(recipe, data, run)
     calibrate(data, run)
     evaluate(data, run, resamples)
     return run
+
+
+def _refuse_other_rows(run: Path) -> None:
+    """A slice would be tested twice, or never, where pictures came or went between two folds."""
+    first = run.with_name(f"{FOLD}1") / INDEX
+    if first.exists() and read_index(first) != read_index(run / INDEX):
+        raise DataError(f"{run.parent} began on another index: choose a new run")
 
 
 def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:

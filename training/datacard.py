@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.progress import track
 
 from service.contract.preprocess import to_grey
-from training.config import DataConfig, read_recipe
+from training.config import DataConfig, Recipe
 from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
 from training.data.index import NO_FOLD, Row, read_index
 from training.data.leaks import leaks
@@ -33,9 +33,8 @@ class Seen(NamedTuple):
     cut: Thumbnail
 
 
-def write_datacard(recipe_path: Path, data: Path, run: Path) -> Path:
+def write_datacard(recipe: Recipe, data: Path, run: Path) -> Path:
     """Write `<run>/data.md` and `<run>/contact.png` for the run's index, and return the first."""
-    recipe = read_recipe(recipe_path)
     rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
     with ThreadPoolExecutor() as pool:
         seen = list(track(pool.map(lambda row: _see(data / row.path), rows), "look at pictures", total=len(rows)))

@@ -4,6 +4,7 @@ TrainingError
 ├── RecipeError     the recipe cannot be read, contradicts itself, or is not the one the run began with
 ├── DataError       pictures or their index are missing, changed, or carry an unknown label
 ├── OrderError      a step was asked for before the one whose file it reads
+├── DivergedError   the network's answers are no numbers any more
 ├── ParityError     the exported graph does not answer as the network does
 ├── RegisterError   the run may not become a version of a model
 └── GradientError   the graph cannot be explained
@@ -28,6 +29,10 @@ class DataError(TrainingError):
 
 class OrderError(TrainingError):
     """A step was asked for before the one whose file it reads."""
+
+
+class DivergedError(TrainingError):
+    """The network's answers are no numbers any more."""
 
 
 class ParityError(TrainingError):

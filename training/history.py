@@ -32,6 +32,11 @@ def read_history(run: Path) -> list[Line]:
     return list({line["epoch"]: line for line in lines}.values())
 
 
+def chosen_line(lines: Sequence[Line]) -> Line:
+    """The line of the epoch that was chosen: the last one that was better than all before it."""
+    return next(line for line in reversed(lines) if line["best"])
+
+
 def draw_curves(runs: Sequence[Path], target: Path) -> Path:
     """Loss, accuracy, precision and recall an epoch, train dashed and validation solid, one colour a run."""
     figure = Figure(figsize=(11, 7), dpi=110, layout="constrained")

@@ -20,11 +20,12 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
 
     Groups and folds come from the index at `published`, by default `<data>/index.csv`, if there is one, and are
     computed otherwise; then the recipe's split has its way. Raises `DataError` where the run has been trained on
-    other rows already.
+    other rows already, and for labels that the recipe does not know or has no share for.
     """
     found = _find(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
     rows = arrange(found.rows, recipe.data, recipe.seed)
     _refuse_unknown_labels(rows, recipe)
+    _refuse_undrawn_labels(rows, recipe)
     refuse_split_groups(rows)
     target = run / INDEX
     if (run / checkpoint.LAST).exists() and target.exists() and read_index(target) != rows:
@@ -47,3 +48,9 @@ def _refuse_unknown_labels(rows: Sequence[Row], recipe: Recipe) -> None:
     unknown = {row.label for row in rows} - {*recipe.class_names, UNKNOWN_TUMOR}
     if unknown:
         raise DataError(f"labels {', '.join(sorted(unknown))} are neither classes of the recipe nor '{UNKNOWN_TUMOR}'")
+
+
+def _refuse_undrawn_labels(rows: Sequence[Row], recipe: Recipe) -> None:
+    undrawn = {row.label for row in rows if row.fold in recipe.data.train_folds} - set(recipe.data.shares)
+    if undrawn and recipe.draw == "weighted":
+        raise DataError(f"data.shares gives {', '.join(sorted(undrawn))} no share, which the training folds hold")

@@ -1,6 +1,7 @@
 """What a network of this line cannot do, with the figures that show it."""
 
 from training.baselines import LOGISTIC
+from training.config import UNKNOWN_TUMOR
 from training.report import Report, Source
 
 INTENDED_USE = (
@@ -13,7 +14,7 @@ def limitations(report: Report) -> tuple[str, ...]:
     """One sentence or two each, the most dangerous first."""
     return (
         _source_is_label(report),
-        *(_tumors_elsewhere(source) for source in report.sources if source.label == "tumor"),
+        *(_tumors_elsewhere(source) for source in report.sources if source.label == UNKNOWN_TUMOR),
         "No patient ids are published but for the folds of figshare: what is called group-wise is not patient-wise, "
         "and a patient may still lie on both sides of such a split.",
         f"Measured once, on one split ({_total(report)} test slices): another split would give other figures, and the "

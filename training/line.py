@@ -31,7 +31,7 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None
         say(f"  {len(unreadable)} files cannot be read and are left out: {run / index_step.UNREADABLE}")
 
 
-def datacard(recipe: Path, data: Path, run: Path) -> None:
+def datacard(recipe: Recipe, data: Path, run: Path) -> None:
     """Describe the run's pictures, and say where."""
     say(f"data-card → {write_datacard(recipe, data, run)}")
 

@@ -12,7 +12,7 @@ from training.data.index import NO_FOLD, Row
 from training.data.slices import Slices
 from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Baseline, ClassFigures, Source, TumorOrNot
-from training.tumor import has_both, tumor_intervals
+from training.tumor import THRESHOLD, has_both, tumor_intervals
 
 ALL = "all test folds"
 
@@ -147,7 +147,7 @@ def _source(asked: Predictions, seed: int, resamples: int) -> Source:
     row = asked.slices.rows[0]
     shows_tumor = row.label != NO_TUMOR
     by_label = (asked.answers != list(asked.class_names).index(NO_TUMOR)) == shows_tumor
-    by_probability = (asked.tumor >= 0.5) == shows_tumor
+    by_probability = (asked.tumor >= THRESHOLD) == shows_tumor
 
     def figures(chosen: Chosen) -> dict[str, float]:
         return {

@@ -114,7 +114,7 @@ def _looks(judged: ExplanationReport) -> str:
 def _made(card: Card, report: Report) -> str:
     versions = ", ".join(f"{library} {version}" for library, version in card.training.versions.items())
     recipe = Recipe.model_validate(card.training.recipe)
-    taught = "classes and tumour outlines" if recipe.optimizer.outline_weight else "classes"
+    taught = "classes and tumour outlines" if recipe.optimizer.outlines_count else "classes"
     return (
         f"{card.architecture} from `{card.training.weights}`, taught {taught}, seed {card.training.seed}, ONNX opset "
         f"{card.training.opset}, commit `{card.training.commit}`, index sha256 `{card.data.index_sha256}`, graph "

@@ -16,6 +16,8 @@ LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscri
 ROOT = Path(__file__).parents[1]
 NOT_RECORDED = "not recorded"
 """What runs that began before weights were written down say of theirs."""
+CODE = ("training", "service/contract", ":(exclude)training/results", ":(exclude)training/RESULTS.md")
+"""What decides a training; results of finished runs lie among it and do not."""
 
 
 class Origin(BaseModel):
@@ -28,13 +30,12 @@ class Origin(BaseModel):
     weights: str = NOT_RECORDED
 
 
-def write_origin(run: Path, weights: str = "random") -> None:
-    """Write `<run>/origin.json`, unless an interrupted training wrote it already."""
-    if not (run / ORIGIN_FILE).exists():
-        versions = {library: version_of(library) for library in LIBRARIES}
-        versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
-        origin = Origin(commit=commit(), versions=versions, weights=weights)
-        write_whole(run / ORIGIN_FILE, origin.model_dump_json(indent=2))
+def write_origin(run: Path, weights: str) -> None:
+    """Write `<run>/origin.json`."""
+    versions = {library: version_of(library) for library in LIBRARIES}
+    versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, **versions}
+    origin = Origin(commit=commit(), versions=versions, weights=weights)
+    write_whole(run / ORIGIN_FILE, origin.model_dump_json(indent=2))
 
 
 def read_origin(run: Path) -> Origin:
@@ -46,7 +47,7 @@ def commit() -> str:
     """The git commit of this code, marked where training or contract differ from it; 'unknown' outside git."""
     try:
         head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--", "training", "service/contract")
+        changed = _git("status", "--porcelain", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-uncommitted" if changed else head

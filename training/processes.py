@@ -1,7 +1,8 @@
 """One training on one or many devices: what Hugging Face accelerate finds, and the little that is added to it.
 
-Every process draws the same batches and computes its share of each; gradients are summed once a step, after all parts
-of a share, so that a process may halve its parts without the others waiting for a gradient that never comes.
+Every process draws the same batches and computes its share of each, mixed in proportions of its own; gradients are
+summed once a step, after all parts of a share, so that a process may halve its parts without the others waiting for a
+gradient that never comes.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from training.batches import Batch
@@ -20,6 +22,7 @@ class Processes:
     """This process among all that train, which may be just one."""
 
     def __init__(self, precision: Literal["no", "fp16", "bf16"] | None = None) -> None:
+        AcceleratorState._reset_state()  # which would keep the precision of what this process trained before
         self.machine = Accelerator(mixed_precision=precision)
         self.device: torch.device = self.machine.device
         self.count: int = self.machine.num_processes

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from service.contract.card import CARD_FILE, REPORT_FILE
 from training.crossvalidate import FOLD
@@ -18,6 +17,7 @@ from training.evidence.published import PUBLISHED, missing, read_plan
 from training.judge.page import PAGE
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
+from training.line import say
 from training.report import Report
 from training.tables import section
 from training.variants.report import VARIANT, beside, read_variant
@@ -38,7 +38,6 @@ Published = Annotated[Path, typer.Option(help="What the earlier work published, 
 
 def results(folders: Folders, out: Out = RESULTS, published: Published = PUBLISHED) -> None:
     """Collect all reports below some folders into one page, training/RESULTS.md, and name the runs still missing."""
-    say = Console(soft_wrap=True, highlight=False).print
     plan, kept = read_plan(published), Kept(folders)
     parts = [HEAD.format(folders=" ".join(map(str, folders))), *evidence(plan, kept, out)]
     out.write_text("\n\n".join((*(part.strip() for part in parts), *_reports(folders, out))) + "\n")

@@ -7,7 +7,7 @@ from training import checkpoint
 from training.config import Recipe
 from training.data.index import NO_FOLD, read_index
 from training.data.slices import Slices, load_slices
-from training.errors import made_by
+from training.errors import DataError, made_by
 from training.index import INDEX
 from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from training.start import bare_network
@@ -23,9 +23,11 @@ def load_best(recipe: Recipe, run: Path) -> Classifier:
 
 
 def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) -> Slices:
-    """The slices of some folds as the network will see them when it serves."""
+    """The slices of some folds as the network will see them when it serves; raises `DataError` where there are none."""
     rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
     chosen = [row for row in rows if row.fold in folds]
+    if not chosen:
+        raise DataError(f"{run / INDEX} lists no slices of folds {', '.join(map(str, folds)) or '(none)'}")
     return load_slices(chosen, data, input_spec(recipe), recipe.class_names, run.parent / "cache")
 
 

@@ -1,7 +1,7 @@
 """Whether another run learnt from the slices that this one is held to."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from training.config import Recipe, read_recipe
@@ -17,17 +17,40 @@ Group = tuple[str, str]
 def count_seen(home: Path, recipe: Recipe, run: Path) -> int:
     """Slices that `run` holds out and the run at `home` learnt from: near-duplicates and copies count as the slice.
 
-    Validation slices of the other run count as learnt where this one tests, for they chose its epoch.
+    What its own teachers learnt from counts too, and the run whose checkpoint it started from. Validation slices of the
+    others count as learnt where this one tests, for they chose an epoch.
     """
-    theirs = read_recipe(made_by("experiment", home / RECIPE))
-    known, rows = (
-        read_index(made_by("index", place / INDEX), of.data.datasets) for place, of in ((home, theirs), (run, recipe))
-    )
-    names = _names((*known, *rows))
+    rows = _rows(run, recipe)
+    others = [(theirs.data, _rows(place, theirs)) for place, theirs in _line_of(home).items()]
+    names = _names([*rows, *(row for _, known in others for row in known)])
     tested = (*recipe.data.test_folds, NO_FOLD)
-    learnt, chosen = (_of(known, folds, names) for folds in (theirs.data.train_folds, theirs.data.val_folds))
+    learnt = set().union(*(_of(known, data.train_folds, names) for data, known in others))
+    chosen = set().union(*(_of(known, data.val_folds, names) for data, known in others))
     held_out = [row for row in rows if row.fold in (*recipe.data.val_folds, *tested)]
     return sum(bool(names[row.path] & (learnt | chosen if row.fold in tested else learnt)) for row in held_out)
+
+
+def _rows(run: Path, recipe: Recipe) -> Sequence[Row]:
+    return read_index(made_by("index", run / INDEX), recipe.data.datasets)
+
+
+def _line_of(home: Path) -> Mapping[Path, Recipe]:
+    """The run at `home` and those behind it that are still there: teachers, starts, and theirs."""
+    found: dict[Path, Recipe] = {}
+    waiting = [home.resolve()]
+    while waiting:
+        place = waiting.pop()
+        if place not in found:
+            found[place] = read_recipe(made_by("experiment", place / RECIPE))
+            waiting += [each.resolve() for each in _behind(found[place]) if (each / RECIPE).exists()]
+    return found
+
+
+def _behind(recipe: Recipe) -> Iterator[Path]:
+    """Folders of what a run was taught by and started from."""
+    yield from recipe.distill.teachers
+    if isinstance(recipe.weights, Path):
+        yield recipe.weights.parent
 
 
 def _names(rows: Sequence[Row]) -> Mapping[str, set[Group]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from training.config import DistillConfig, Recipe, read_recipe
 from training.errors import RecipeError, made_by
 from training.networks.classifier import Classifier
+from training.networks.plain import PlainNetwork
 from training.objective import Taught
 from training.run import RECIPE, load_best
 from training.seen import count_seen
@@ -37,8 +38,8 @@ class Teachers:
 def load_teachers(recipe: Recipe, run: Path, device: torch.device) -> Teachers:
     """The runs that `recipe` names, each at its best epoch.
 
-    Raises `RecipeError` for a teacher of other classes, and for one that learnt from what `run` is measured on: its
-    answers would carry the test into the training.
+    Raises `RecipeError` for a teacher of other classes or of another size where it answers one alone, and for one that
+    learnt from what `run` is measured on: its answers would carry the test into the training.
     """
     return Teachers([_teacher(home, recipe, run).to(device) for home in recipe.distill.teachers], recipe.distill)
 
@@ -49,4 +50,7 @@ def _teacher(home: Path, recipe: Recipe, run: Path) -> Classifier:
         raise RecipeError(f"{home} teaches {', '.join(theirs.class_names)}, not {', '.join(recipe.class_names)}")
     if seen := count_seen(home, recipe, run):
         raise RecipeError(f"{home} may not teach: {seen} of the slices held out here were its own")
-    return load_best(theirs, home)
+    network = load_best(theirs, home)
+    if isinstance(network.backbone, PlainNetwork) and any(stage.size != theirs.size for stage in recipe.stages):
+        raise RecipeError(f"{home} answers slices of {theirs.size} px alone: every stage must train at that size")
+    return network

@@ -14,7 +14,7 @@ from training.batches import balance, draw_batches, size_of, steps_of
 from training.config import Recipe, read_recipe
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices
-from training.errors import RecipeError, made_by
+from training.errors import DataError, RecipeError, made_by
 from training.history import CURVES, HISTORY, Line, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
@@ -35,7 +35,8 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
     """Train on the run's `index.csv`, keep the best epoch by `recipe.best_by`, resume where `run` left off.
 
     Returns the path of the best checkpoint. The recipe in effect is saved beside it; `watch` is shown each line of the
-    history. Raises `RecipeError` where the run began with another recipe or the weights to start from are missing.
+    history. Raises `RecipeError` where the run began with another recipe or the weights to start from are missing,
+    `DivergedError` where the network's answers are no numbers any more, `DataError` where no epoch can be chosen.
     """
     _refuse_false_start(recipe, run)
     processes = Processes(recipe.precision)
@@ -67,7 +68,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
         measured = validate(learner.average, held_out, processes)
         if held_masks:
             measured |= overlap(learner.averaged, learner.outline, held_out, held_masks, processes.device)
-        score = -measured["val_loss"] if recipe.best_by == "val_loss" else measured[recipe.best_by]
+        score = _score(recipe, run, measured)
         learner.schedule.after_epoch(score)
         better = score > progress["best"]
         progress = {
@@ -93,10 +94,19 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
 
 
 def _begin(recipe: Recipe, run: Path, source: Slices) -> None:
-    """Write down what is about to be trained, on what, and from which weights."""
+    """Write down what is about to be trained, on what, and from which weights; what goes on keeps its origin."""
     write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
     (run / BALANCE).write_text(json.dumps(balance(source, recipe), indent=2) + "\n")
-    write_origin(run, name_weights(recipe))
+    if not (run / checkpoint.LAST).exists():
+        write_origin(run, name_weights(recipe))
+
+
+def _score(recipe: Recipe, run: Path, measured: dict[str, float]) -> float:
+    """The figure that chooses the epoch, turned so that more of it is better."""
+    score = -measured["val_loss"] if recipe.best_by == "val_loss" else measured[recipe.best_by]
+    if math.isnan(score):
+        raise DataError(f"the validation folds of {run} hold nothing that {recipe.best_by} can be told on")
+    return score
 
 
 def _held_masks(recipe: Recipe, data: Path, held_out: Slices) -> Masks | None:
@@ -111,7 +121,7 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
     for path in (recipe.weights, recipe.channels):
         if isinstance(path, Path) and not path.is_file():
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
-    home = recipe.weights.parent if isinstance(recipe.weights, Path) and recipe.weights_as == "whole" else run
+    home = recipe.weights.parent if isinstance(recipe.weights, Path) else run
     if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
         raise RecipeError(f"{recipe.weights} is no start: {seen} of the slices held out here were its own")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:

@@ -17,7 +17,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from training.config import Recipe, read_recipe
 from training.data.index import read_index, write_index
-from training.errors import RecipeError
+from training.errors import DivergedError, RecipeError
 from training.history import Line
 from training.index import INDEX, index
 from training.networks.plain import SHAPES
@@ -40,7 +40,8 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
-    network whose widths are fixed, and where the search began with another recipe or on other rows.
+    network whose widths are fixed, where the search began with another recipe or on other rows, and where no trial
+    came to its end.
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
@@ -49,6 +50,8 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
         study.optimize(lambda trial: _try(trial, recipe, data, run), n_trials=1)
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        raise RecipeError(f"no trial of {run} came to its end: begin anew with another recipe")
     _write(study, recipe, run)
     return study.best_trial
 
@@ -110,7 +113,7 @@ def _suggest(trial: BaseTrial) -> Iterator[tuple[str, Any]]:
 
 
 def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
-    """Train one trial in a run of its own; its best epoch counts."""
+    """Train one trial in a run of its own; its best epoch counts, and one that diverges is pruned."""
     chosen, home = suggest(trial, recipe), run / "trials" / str(trial.number)
     home.mkdir(parents=True, exist_ok=True)
     (home / INDEX).write_bytes((run / INDEX).read_bytes())
@@ -122,7 +125,10 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    train(chosen, data, home, watch)
+    try:
+        train(chosen, data, home, watch)
+    except DivergedError as error:
+        raise optuna.TrialPruned from error
     return max(scores)
 
 

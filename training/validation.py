@@ -11,6 +11,7 @@ from service.contract.probabilities import probabilities
 from training import scores
 from training.data.outlines import Masks
 from training.data.slices import Slices
+from training.errors import DivergedError
 from training.losses import partial_label_loss
 from training.memory import Parts
 from training.networks.classifier import Classifier
@@ -20,7 +21,7 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def logits_of(network: nn.Module, slices: Slices, device: str | torch.device, batch_size: int = BATCH) -> Tensor:
+def logits_of(network: nn.Module, slices: Slices, device: str | torch.device) -> Tensor:
     """Logits (N, classes), float32 on the CPU, in evaluation mode; batches halve where memory runs out."""
     network.eval()
 
@@ -28,13 +29,18 @@ def logits_of(network: nn.Module, slices: Slices, device: str | torch.device, ba
         logits: Tensor = network(torch.from_numpy(slices.pixels[chosen].copy()).to(device)).logits
         return logits
 
-    parts = Parts(batch_size).run(len(slices.rows), answer, lambda: None)
+    parts = Parts(BATCH).run(len(slices.rows), answer, lambda: None)
     return torch.cat(parts).float().cpu()
 
 
 def validate(network: nn.Module, slices: Slices, processes: Processes) -> dict[str, float]:
-    """Loss and tumour sensitivity over all slices; every other figure over those of known class, macro means."""
+    """Loss and tumour sensitivity over all slices; every other figure over those of known class, macro means.
+
+    Raises `DivergedError` where an answer is no number.
+    """
     logits = processes.share_out(slices, lambda mine: logits_of(network, mine, processes.device))
+    if not logits.isfinite().all():
+        raise DivergedError("the training has diverged: begin anew with a lower optimizer.learning_rate")
     allowed, known, targets = torch.from_numpy(slices.allowed), slices.known, slices.targets
     answers = logits.argmax(dim=1).numpy()
     unknown = slices.allowed[~known, answers[~known]]

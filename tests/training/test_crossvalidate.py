@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from training import train as train_step
 from training.config import Recipe
 from training.crossvalidate import CROSSVALIDATION, CrossValidation, crossvalidate, recipe_of_fold
 from training.data.index import read_index
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
 from training.index import INDEX
 
 
@@ -48,6 +49,10 @@ def test_folds_are_pooled_and_an_interrupted_one_goes_on(
     monkeypatch.setattr(step, "train", train_two)
     with pytest.raises(KeyboardInterrupt):
         crossvalidate(three, pictures, run, resamples=20)
+    fewer = Path(shutil.copytree(pictures, tmp_path / "fewer"))
+    (fewer / "drawn" / "glioma" / "0.png").unlink()
+    with pytest.raises(DataError, match="another index"):
+        crossvalidate(three, fewer, run, resamples=20)
     found = crossvalidate(three, pictures, run, resamples=20)
     assert trained == ["fold-1", "fold-2", "fold-3", "fold-3"]
     assert CrossValidation.model_validate_json((run / CROSSVALIDATION).read_bytes()) == found

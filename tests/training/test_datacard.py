@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from training.config import Recipe
+from training.config import Recipe, read_recipe
 from training.data.index import read_index, write_index
 from training.datacard import write_datacard
 from training.index import INDEX, index
@@ -22,7 +22,7 @@ def parted(pictures: Path, recipe: Recipe, tmp_path: Path) -> Path:
 
 
 def test_a_split_by_slice_shows_what_it_leaks(parted: Path, pictures: Path) -> None:
-    text = write_datacard(parted / "recipe.json", pictures, parted / "run").read_text()
+    text = write_datacard(read_recipe(parted / "recipe.json"), pictures, parted / "run").read_text()
     leaking = [line for line in text.splitlines() if line.startswith("| test |")]
     assert len(leaking) == 5
     assert any("(0.0%)" not in line for line in leaking)
@@ -30,7 +30,7 @@ def test_a_split_by_slice_shows_what_it_leaks(parted: Path, pictures: Path) -> N
 
 
 def test_the_contact_sheet_has_a_line_a_label(parted: Path, pictures: Path) -> None:
-    write_datacard(parted / "recipe.json", pictures, parted / "run")
+    write_datacard(read_recipe(parted / "recipe.json"), pictures, parted / "run")
     with Image.open(parted / "run" / "contact.png") as sheet:
         assert sheet.size == (1120, 5 * 126)
         assert np.asarray(sheet)[20:126, :112].max() > 100
@@ -39,7 +39,7 @@ def test_the_contact_sheet_has_a_line_a_label(parted: Path, pictures: Path) -> N
 def test_a_split_by_group_leaks_nothing(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
     index(recipe, pictures, tmp_path / "run")
-    text = write_datacard(tmp_path / "recipe.json", pictures, tmp_path / "run").read_text()
+    text = write_datacard(read_recipe(tmp_path / "recipe.json"), pictures, tmp_path / "run").read_text()
     assert all("0 (0.0%)" in line for line in text.splitlines() if line.startswith(("| test |", "| val |")))
 
 
@@ -53,10 +53,10 @@ def test_a_picture_that_differs_by_its_border_alone_leaks(pictures: Path, recipe
         replace(row, group="another", fold=5) if row.path.endswith("wide.png") else replace(row, fold=1) for row in rows
     ]
     write_index(told, tmp_path / "run" / INDEX)
-    text = write_datacard(tmp_path / "recipe.json", data, tmp_path / "run").read_text()
+    text = write_datacard(read_recipe(tmp_path / "recipe.json"), data, tmp_path / "run").read_text()
     assert "| test | glioma | 1 | 0 (0.0%) | 1 (100.0%) |" in text
 
 
 def test_a_source_left_out_may_leak_too(left_out: Path, pictures: Path) -> None:
-    text = write_datacard(left_out / "recipe.json", pictures, left_out).read_text()
+    text = write_datacard(read_recipe(left_out / "recipe.json"), pictures, left_out).read_text()
     assert "| left out | glioma | 2 | 0 (0.0%) |" in text

@@ -152,7 +152,7 @@ def test_a_source_left_out_counts_by_source_only(
     finished: Path, pictures: Path, recipe: Recipe, report: Report, tmp_path: Path
 ) -> None:
     data = shutil.copytree(pictures, tmp_path / "data")
-    for seed, label in enumerate(["glioma", "no_tumor"] * 4, start=100):
+    for seed, label in enumerate(["glioma", "no_tumor"] * 4, start=200):  # heads like no other one
         (data / "elsewhere" / label).mkdir(parents=True, exist_ok=True)
         draw_phantom(label, (90, 80), seed).save(data / "elsewhere" / label / f"{seed}.png")
     chosen = recipe.data.model_copy(update={"datasets": ("drawn", "elsewhere"), "leave_out": ("elsewhere",)})

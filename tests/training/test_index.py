@@ -71,6 +71,14 @@ def test_a_label_that_is_no_class_is_refused(copied: Path, recipe: Recipe, tmp_p
         index(recipe, copied, tmp_path / "run")
 
 
+def test_a_label_without_a_share_is_refused_where_shares_decide(pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
+    shares = {label: share for label, share in recipe.data.shares.items() if label != "tumor"}
+    without = recipe.model_copy(update={"data": recipe.data.model_copy(update={"shares": shares})})
+    with pytest.raises(DataError, match="tumor no share"):
+        index(without, pictures, tmp_path / "run")
+    assert index(without.model_copy(update={"draw": "once"}), pictures, tmp_path / "run").exists()
+
+
 def test_the_index_under_a_trained_run_is_not_exchanged(
     finished: Path, copied: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 from service.contract.card import read_card
 from training.__main__ import main
 from training.config import Recipe
+from training.datacard import CARD
 
 
 def run_line(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
@@ -43,6 +44,15 @@ def test_one_command_goes_from_pictures_to_a_registered_version(
     assert "say with --change why" in capsys.readouterr().err
     assert run_line(monkeypatch, *words, "--change", "Once more.") == 0
     assert read_card(tmp_path / "models" / "tiny" / "2").change == "Once more."
+
+
+def test_the_card_of_the_data_is_of_the_recipe_as_it_was_changed(
+    recipe_file: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (recipe_file, "--data", pictures, "--run", tmp_path / "run", "--set", "name=changed")
+    for step in ("index", "data-card"):
+        assert run_line(monkeypatch, step, *words) == 0
+    assert (tmp_path / "run" / CARD).read_text().startswith("# Pictures of changed\n")
 
 
 def test_a_mistake_is_one_sentence_and_exit_code_1(

@@ -10,9 +10,14 @@ import pytest
 from training import index, train
 from training.config import OptimizerConfig, Recipe, Stage
 from training.history import HISTORY
+from training.processes import Processes
 
 LAUNCH = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
           "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1")  # fmt: skip
+
+
+def test_a_training_s_precision_is_its_own_whatever_the_process_trained_before() -> None:
+    assert [Processes(precision).machine.mixed_precision for precision in ("bf16", None, "no")] == ["bf16", "no", "no"]
 
 
 def test_two_processes_have_the_loss_of_one(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:

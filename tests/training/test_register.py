@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
 from training.modelcard import MODEL_CARD
 from training.register import register, verify
+from training.run import RECIPE
 
 
 @pytest.fixture
@@ -56,6 +58,24 @@ def test_the_model_card_shows_figures_and_says_what_it_is_not(bundle: Path) -> N
     assert "never a diagnosis" in text
     assert f"| accuracy | {card.metrics.accuracy.value:.4f} [" in text
     assert all(f"* {sentence}" in text for sentence in card.limitations)
+
+
+@pytest.mark.parametrize(
+    ("choice", "taught"),
+    [
+        ({"outline_weight": 1.0}, "taught classes and tumour outlines,"),
+        ({"theta": 0.5}, "taught classes and tumour outlines,"),
+        ({"theta": 0.0}, "taught classes,"),
+        ({}, "taught classes,"),
+    ],
+)
+def test_the_model_card_says_what_was_taught(run: Path, tmp_path: Path, choice: dict[str, float], taught: str) -> None:
+    recipe = json.loads((run / RECIPE).read_text())
+    recipe["optimizer"] |= choice
+    recipe["augment"]["mixup"] = 0
+    recipe["data"]["outlines"] = {"drawn": "outlines.json"}
+    (run / RECIPE).write_text(json.dumps(recipe))
+    assert taught in (register(run, tmp_path / "models", "To tell.") / MODEL_CARD).read_text()
 
 
 @pytest.fixture

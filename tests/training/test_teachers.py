@@ -13,7 +13,7 @@ from training.errors import RecipeError
 from training.index import INDEX
 from training.origin import read_origin
 from training.run import RECIPE, load_best
-from training.start import name_weights
+from training.start import bare_network, name_weights
 from training.teachers import Teachers, load_teachers
 from training.train import train
 
@@ -77,6 +77,16 @@ def test_a_teacher_of_other_classes_is_refused(finished: Path, run: Path, recipe
         load_teachers(taught_by(recipe, teacher), run, CPU)
 
 
+def test_a_teacher_of_one_size_is_refused_where_a_stage_has_another(finished: Path, run: Path, recipe: Recipe) -> None:
+    teacher = Path(shutil.copytree(finished, run.parent / "teacher"))
+    plain = recipe.model_copy(update={"architecture": "sequential_1", "stages": recipe.stages[-1:]})
+    (teacher / RECIPE).write_text(plain.model_dump_json())
+    torch.save({"network": bare_network(plain).state_dict()}, teacher / "best.pt")
+    with pytest.raises(RecipeError, match="answers slices of 64 px alone"):
+        load_teachers(taught_by(recipe, teacher), run, CPU)
+    load_teachers(taught_by(plain, teacher), run, CPU)
+
+
 @pytest.mark.parametrize(
     ("theirs", "allowed"),
     [
@@ -119,6 +129,26 @@ def test_a_teacher_that_learnt_copies_of_a_source_left_out_is_refused(
     told = [replace(copy, same_as=row.path) for copy, row in zip(copied, rows, strict=True)]
     write_index(told, teacher / INDEX)
     with pytest.raises(RecipeError, match="may not teach"):
+        load_teachers(taught_by(left_out, teacher), run, CPU)
+
+
+@pytest.mark.parametrize("way", ["taught", "started"])
+def test_what_a_teacher_s_own_teacher_or_start_learnt_counts_as_the_teacher_s(
+    finished: Path, run: Path, recipe: Recipe, way: str
+) -> None:
+    """The teacher itself knows nothing of the source that is left out here; the run behind it learnt it."""
+    teacher, behind = (Path(shutil.copytree(finished, run.parent / name)) for name in ("teacher", "behind"))
+    rows = [replace(row, dataset="away", fold=NO_FOLD) if row.fold == 1 else row for row in read_index(run / INDEX)]
+    write_index(rows, run / INDEX)
+    names = {"datasets": ("drawn", "away"), "leave_out": ("away",), "train_folds": (2, 3)}
+    left_out = recipe.model_copy(update={"data": recipe.data.model_copy(update=names)})
+    known = recipe.model_copy(update={"data": recipe.data.model_copy(update={"train_folds": (2, 3)})})
+    write_index([row for row in rows if row.dataset == "drawn"], teacher / INDEX)
+    (teacher / RECIPE).write_text(known.model_dump_json())
+    load_teachers(taught_by(left_out, teacher), run, CPU)
+    start = known.model_copy(update={"weights": behind / "best.pt", "weights_as": "whole"})
+    (teacher / RECIPE).write_text((taught_by(known, behind) if way == "taught" else start).model_dump_json())
+    with pytest.raises(RecipeError, match="may not teach: 10 of the slices"):
         load_teachers(taught_by(left_out, teacher), run, CPU)
 
 

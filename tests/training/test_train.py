@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ import pytest
 import torch
 
 from training import checkpoint
-from training.config import Recipe
-from training.errors import OrderError, RecipeError
+from training import train as step
+from training.config import OptimizerConfig, Recipe
+from training.errors import DataError, DivergedError, OrderError, RecipeError
 from training.history import HISTORY
+from training.origin import ORIGIN_FILE, read_origin
 from training.run import RECIPE
-from training.start import bare_network
+from training.start import bare_network, name_weights
 from training.train import train
 
 REMEMBERED = 1.1612
@@ -92,17 +95,64 @@ def test_going_on_from_other_weights_is_refused(run: Path, pictures: Path, recip
         train(chosen, pictures, run)
 
 
+def test_what_began_and_left_no_checkpoint_begins_anew_from_other_weights(
+    run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told of the weights is what was trained, and an interruption after that goes on."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(step, "validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, pictures, run)
+    assert read_origin(run).weights == "random"
+    start = run.parent / "start.pt"
+    checkpoint.save({"network": bare_network(recipe).state_dict()}, start)
+    chosen = recipe.model_copy(update={"weights": start, "weights_as": "whole"})
+    train(chosen, pictures, run)
+    told = read_origin(run)
+    assert told.weights == name_weights(chosen)
+    (run / ORIGIN_FILE).write_text(told.model_copy(update={"commit": "earlier"}).model_dump_json())
+    train(chosen, pictures, run)
+    assert read_origin(run).commit == "earlier"
+
+
+@pytest.mark.parametrize("part", ["whole", "trunk"])
 def test_a_start_that_learnt_what_is_held_out_is_refused(
-    finished: Path, run: Path, pictures: Path, recipe: Recipe
+    finished: Path, run: Path, pictures: Path, recipe: Recipe, part: str
 ) -> None:
     home = Path(shutil.copytree(finished, run.parent / "other"))
-    chosen = recipe.model_copy(update={"weights": home / checkpoint.BEST, "weights_as": "whole"})
+    chosen = recipe.model_copy(update={"weights": home / checkpoint.BEST, "weights_as": part})
     swapped = recipe.data.model_copy(update={"train_folds": (1, 2, 5), "test_folds": (3,)})
     (home / RECIPE).write_text(recipe.model_copy(update={"data": swapped}).model_dump_json())
     with pytest.raises(RecipeError, match="is no start"):
         train(chosen, pictures, run)
     (home / RECIPE).write_text(recipe.model_dump_json())
     assert train(chosen, pictures, run).exists()
+
+
+def test_folds_without_slices_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
+    nothing = recipe.data.model_copy(update={"folds": 6, "val_folds": (6,)})
+    with pytest.raises(DataError, match="no slices of folds 6"):
+        train(recipe.model_copy(update={"data": nothing}), pictures, run)
+
+
+def test_a_training_that_diverges_says_so(run: Path, pictures: Path, recipe: Recipe) -> None:
+    haste = OptimizerConfig(kind="sgd", learning_rate=1e30, warmup_epochs=0, batch_size=8)
+    with pytest.raises(DivergedError, match="has diverged"):
+        train(recipe.model_copy(update={"optimizer": haste}), pictures, run)
+    assert not (run / checkpoint.BEST).exists()
+
+
+def test_validation_folds_that_cannot_choose_an_epoch_are_refused(
+    run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without an outlined tumour there is no Dice, and no checkpoint would ever be the best."""
+    monkeypatch.setattr(step, "validate", lambda *_: {"val_loss": 1.0, "val_macro_f1": math.nan})
+    with pytest.raises(DataError, match="nothing that val_macro_f1 can be told on"):
+        train(recipe, pictures, run)
 
 
 def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:

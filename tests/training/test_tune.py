@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from training import tune as step
 from training.config import Recipe, Stage, read_recipe
-from training.errors import RecipeError
+from training.errors import DivergedError, RecipeError
 from training.history import Line
 from training.index import INDEX
 from training.tune import BEST_TRIAL, DONE, IMPORTANCE, importances, open_study, suggest, tune
@@ -64,6 +64,23 @@ def test_a_trial_that_lags_is_pruned(
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED]
     assert len(trials[-1].intermediate_values) == 4
     assert all(trial.state in DONE for trial in trials)
+
+
+def test_a_trial_that_diverges_is_pruned_and_the_search_goes_on(
+    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn(_: Recipe, __: Path, run: Path, watch: Callable[[Line], None]) -> Path:
+        if run.name == "0":
+            raise DivergedError
+        watch({"epoch": 0, "val_macro_f1": 0.5})
+        return run
+
+    monkeypatch.setattr(step, "train", learn)
+    run = tmp_path / "runs" / "tune"
+    with pytest.raises(RecipeError, match=r"no trial of .* came to its end"):
+        tune(tuned, pictures, run, trials=1)
+    assert tune(tuned, pictures, run, trials=2).number == 1
+    assert [trial.state for trial in open_study(run, tuned.seed).trials] == [TrialState.PRUNED, TrialState.COMPLETE]
 
 
 def test_what_decides_a_trial_is_found_important(

@@ -24,15 +24,7 @@ GROUND = 0.03
 """Grey level, of 1, up to which a pixel counts as ground around the head."""
 
 
-def augment(slices: Tensor, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Slices (N, H, W) uint8 to (N, size, size) float in 0–255, of whose labels nothing is known."""
-    nothing = torch.zeros(len(slices), 1, dtype=torch.bool)
-    flags = nothing[:, 0]
-    batch = Sample(slices.unsqueeze(1), torch.zeros_like(slices).unsqueeze(1), nothing, known=flags, bounded=flags)
-    return augment_outlined(batch, size, config, absent=0, generator=generator).grey.squeeze(1) * 255
-
-
-def augment_outlined(
+def augment(
     batch: Sample, size: int, config: AugmentConfig, *, absent: int | None, generator: torch.Generator
 ) -> Sample:
     """Slices and masks (N, 1, H, W) uint8 to (N, 1, size, size) in 0–1, and what is right for them now.
@@ -145,7 +137,7 @@ def mix(slices: Tensor, allowed: Tensor, config: AugmentConfig) -> tuple[Tensor,
     """Blend a batch (N, h, w) with itself reversed: slices, the partners' labels, the share of the first.
 
     Mixup (Zhang et al. 2018) blends every pixel, CutMix (Yun et al. 2019, algorithm 1) pastes one rectangle, by one
-    share a batch from Beta(α, α), drawn by torch's own generator.
+    share a batch from Beta(α, α), drawn by torch's own generator: of many processes each draws another.
     """
     if not config.mixup and not config.cutmix:
         return slices, allowed, 1.0

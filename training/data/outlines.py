@@ -14,6 +14,7 @@ from rich.progress import track
 from service.contract.card import InputSpec
 from service.contract.preprocess import content_square, resize_square, to_grey
 from service.contract.probabilities import NO_TUMOR
+from training.data.folders import SUFFIXES
 from training.data.index import Row
 
 Polygon = Sequence[Sequence[float]]
@@ -35,7 +36,7 @@ def read_outlines(root: Path, files: Mapping[str, str]) -> Outlines:
     for dataset, name in files.items():
         for file, outline in json.loads((root / name).read_text()).items():
             several = isinstance(outline[0][0], list)
-            found[dataset, file.removesuffix(".jpg")] = outline if several else [outline]
+            found[dataset, _stem(file)] = outline if several else [outline]
     return found
 
 
@@ -59,6 +60,12 @@ def draw_mask(row: Row, root: Path, outlines: Outlines, spec: InputSpec) -> npt.
     for polygon in outlines.get(_key(row), ()):
         ImageDraw.Draw(mask).polygon([(x, y) for x, y in polygon], fill=255)
     return resize_square(mask, content_square(grey), spec)
+
+
+def _stem(file: str) -> str:
+    """A file's name without its ending; one that was given without may hold dots of its own."""
+    path = Path(file)
+    return path.stem if path.suffix.lower() in SUFFIXES else file
 
 
 def _key(row: Row) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Preprocessed slices of an index as one array, cached on disk, and the labels that go with them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,6 @@ class Slices:
         return Slices(
             [row for row, kept in zip(self.rows, keep, strict=True) if kept], self.pixels[keep], self.allowed[keep]
         )
-
-    def of_folds(self, folds: Iterable[int]) -> "Slices":
-        """The slices of the given folds."""
-        return self.select(np.isin([row.fold for row in self.rows], list(folds)))
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:

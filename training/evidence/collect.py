@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from service.contract.card import REPORT_FILE
-from training.crossvalidate import CROSSVALIDATION
+from training.crossvalidate import CROSSVALIDATION, FOLD
 from training.errors import OrderError
 from training.evidence.summary import SUMMARY, summarise
 from training.history import HISTORY
@@ -38,7 +38,7 @@ def collect(run: Path, target: Path = RESULTS_FOLDER, *, costs: bool = False) ->
     home = target / run.resolve().name
     home.mkdir(parents=True, exist_ok=True)
     kept = [] if costs else [Path(shutil.copyfile(path, home / path.name)) for path in found]
-    trained = next((each for each in (run, run / "fold-1") if (each / HISTORY).exists()), None)
+    trained = next((each for each in (run, run / f"{FOLD}1") if (each / HISTORY).exists()), None)
     if trained is None:
         return kept
     (home / SUMMARY).write_text(summarise(trained).model_dump_json(indent=2) + "\n")

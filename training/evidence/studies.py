@@ -11,7 +11,7 @@ from training.evidence.figures import figure, spread
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
 from training.evidence.summary import SUMMARY, Summary
-from training.history import HISTORY, draw_curves
+from training.history import HISTORY, draw_curves, read_history
 from training.pruning_report import PRUNING, draw_levels, in_words
 from training.tables import number, table
 from training.tune import BEST_TRIAL, IMPORTANCE
@@ -84,7 +84,7 @@ def _parting(run: str, kept: Kept) -> list[str]:
     path, summary = kept.path(run, HISTORY), kept.read(run, SUMMARY, Summary)
     if not (path and summary):
         return [run, NOT_YET, *[""] * 6]
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = read_history(path.parent)
     last, least = lines[-1], min(line["val_loss"] for line in lines)
     figures = (summary.chosen["val_accuracy"], last["train_accuracy"], last["val_accuracy"], least, last["val_loss"])
     return [run, str(summary.epochs), str(summary.chosen_epoch), *(f"{each:.3f}" for each in figures)]

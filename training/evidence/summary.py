@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from training.config import Recipe, read_recipe
 from training.data.index import read_index
-from training.history import read_history
+from training.history import chosen_line, read_history
 from training.index import INDEX
 from training.origin import read_origin
 from training.run import RECIPE
@@ -46,7 +46,7 @@ class Summary(BaseModel):
 def summarise(run: Path) -> Summary:
     """What `run`'s recipe, index, origin and history tell; raises `OrderError` where it was not trained."""
     recipe, origin, lines = read_recipe(run / RECIPE), read_origin(run), read_history(run)
-    best = next(line for line in reversed(lines) if line["best"])
+    best = chosen_line(lines)
     peaks = [line["peak_mb"] for line in lines if line["peak_mb"] is not None]
     train_slices, val_slices = _count(recipe, run)
     return Summary(

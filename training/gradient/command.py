@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from training.gradient.files import read_layers, write_explain
+from training.line import say
 
 ModelFile = Annotated[Path, typer.Argument(help="An ONNX classifier of one image input.", exists=True, dir_okay=False)]
 Layers = Annotated[
@@ -20,7 +20,6 @@ Out = Annotated[Path | None, typer.Option(help="The graph to write; explain.onnx
 def explainable(model: ModelFile, layer: Layers = None, out: Out = None) -> None:
     """Derive a graph that also gives the activations and gradients of layers: explain.onnx."""
     path = write_explain(model, layer or (), out)
-    say = Console(soft_wrap=True, highlight=False).print
     say(f"explainable → {path}: {path.stat().st_size / 1e6:.2f} MB")
     for name in read_layers(path):
         say(f"  layer {name}", markup=False)

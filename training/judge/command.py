@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from training.intervals import RESAMPLES
 from training.judge.explanations import CURVE_SLICES
 from training.judge.explanations import judge_explanations as judge
 from training.judge.report import EXPLANATIONS
+from training.line import say
 
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file, and the outlines.")]
 Run = Annotated[Path, typer.Option(help="Folder of the run, exported and calibrated.")]
@@ -23,7 +23,6 @@ def judge_explanations(
 ) -> None:
     """Hold the maps against tumour outlines: <run>/explanations.json, explanations.png."""
     report = judge(data, run, resamples, curve_slices)
-    say = Console(soft_wrap=True, highlight=False).print
     say(f"judge-explanations → {run / EXPLANATIONS}")
     for name, of in (report.maps | report.priors).items():
         say(f"  {name:18} pointing {of.pointing.value:.3f}  energy {of.energy.value:.3f}  IoU {of.iou.value:.3f}  "

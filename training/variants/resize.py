@@ -15,7 +15,8 @@ def resize(run: Path, to: Path, size: int) -> Recipe:
     """Write the variant's run `to`, whose weights are `run`'s; nothing is trained.
 
     Convolutions and a global mean take any size; what they find at another scale is for calibration, evaluation and
-    `judge-variant` to say. Raises `RecipeError` for a network whose weights fit one size alone, or at its own size.
+    `judge-variant` to say. Raises `RecipeError` for a network whose weights fit one size alone, at its own size, and
+    where `to` holds a variant of another size, whose temperature and graph would pass for this one's.
     """
     refuse_quantized(run, "resize")
     recipe = read_recipe(made_by("train", run / RECIPE))
@@ -23,6 +24,8 @@ def resize(run: Path, to: Path, size: int) -> Recipe:
         raise RecipeError(f"{run} answers at {size} px already")
     if isinstance(bare_network(recipe).backbone, PlainNetwork):
         raise RecipeError(f"{recipe.architecture} has weights for {recipe.size} px alone")
+    if (to / RECIPE).exists() and read_recipe(to / RECIPE).size != size:
+        raise RecipeError(f"{to} holds a variant of another size: choose a folder of its own")
     changes = {"size": size, "trained_at": recipe.trained_at or recipe.size}
     resized = begin(run, to, f"{size}px").model_copy(update=changes)
     (to / RECIPE).write_text(resized.model_dump_json(indent=2))

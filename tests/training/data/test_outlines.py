@@ -38,6 +38,12 @@ def test_both_shapes_of_file_are_read(root: Path) -> None:
     assert len(outlines["other", "1"]) == 2
 
 
+@pytest.mark.parametrize(("file", "stem"), [("1.png", "1"), ("1.JPG", "1"), ("a.1", "a.1"), ("1", "1")])
+def test_a_picture_is_named_with_its_ending_or_without(root: Path, file: str, stem: str) -> None:
+    (root / "one.json").write_text(json.dumps({file: SQUARE}))
+    assert set(read_outlines(root, {"drawn": "one.json"})) == {("drawn", stem)}
+
+
 def test_a_mask_lies_where_preprocess_puts_the_tumour(root: Path) -> None:
     mask = draw_mask(row("glioma"), root, read_outlines(root, {"drawn": "one.json"}), SPEC)
     with Image.open(root / "drawn/glioma/1.png") as picture:

@@ -48,9 +48,9 @@ def test_slices_are_preprocessed_once_and_then_read_from_the_cache(
     assert (again.pixels == first.pixels).all()
 
 
-def test_folds_and_known_slices_can_be_chosen(finished: Path, pictures: Path, tmp_path: Path) -> None:
+def test_some_slices_can_be_chosen(finished: Path, pictures: Path, tmp_path: Path) -> None:
     slices = load_slices(read_index(finished / INDEX), pictures, SPEC, NAMES, tmp_path)
-    tested = slices.of_folds([5])
+    tested = slices.select(np.array([row.fold == 5 for row in slices.rows]))
     assert {row.fold for row in tested.rows} == {5}
     assert Counter(row.label for row in tested.select(~tested.known).rows) == {"tumor": 2}
     known = tested.select(tested.known)

@@ -34,6 +34,14 @@ def test_the_weights_are_the_runs_and_the_size_is_not(run: Path, finished: Path)
     assert again.trained_at == before.size
 
 
+def test_a_variant_of_another_size_is_not_written_over(run: Path, finished: Path) -> None:
+    """Its weights are the same, so that the temperature found for the one would be taken for the other's."""
+    with pytest.raises(RecipeError, match="another size"):
+        resize(finished, run, 48)
+    assert read_recipe(run / RECIPE).size == 40
+    assert resize(finished, run, 40).size == 40
+
+
 def test_it_is_measured_and_held_against_its_base_before_it_registers(
     run: Path, finished: Path, pictures: Path, tmp_path: Path
 ) -> None:
