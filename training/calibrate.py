@@ -17,6 +17,7 @@ from training.run import RECIPE, load_best, load_folds
 from training.scores import Ints, expected_calibration_error, negative_log_likelihood
 from training.validation import logits_of
 from training.variants.guard import refuse_quantized
+from training.whole import write_whole
 
 CALIBRATION = "calibration.json"
 
@@ -47,7 +48,7 @@ def calibrate(data: Path, run: Path) -> Calibration:
     known = held_out.select(held_out.known)
     logits = logits_of(network, known, "cpu").numpy()
     found = measure(logits, known.targets, recipe.data.val_folds, sha256_of(run / checkpoint.BEST))
-    (run / CALIBRATION).write_text(found.model_dump_json(indent=2) + "\n")
+    write_whole(run / CALIBRATION, found.model_dump_json(indent=2) + "\n")
     return found
 
 

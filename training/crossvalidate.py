@@ -22,6 +22,7 @@ from training.predictions import read_predictions
 from training.report import Report
 from training.run import RECIPE
 from training.train import train
+from training.whole import write_whole
 
 CROSSVALIDATION = "crossvalidation.json"
 FOLD = "fold-"
@@ -58,7 +59,7 @@ def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMP
     """
     runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"{FOLD}{fold}", resamples) for fold in folds_of(recipe)]
     found = summarise(recipe, runs, resamples)
-    (run / CROSSVALIDATION).write_text(found.model_dump_json(indent=2) + "\n")
+    write_whole(run / CROSSVALIDATION, found.model_dump_json(indent=2) + "\n")
     draw_misclassified(data, run)
     return found
 

@@ -21,6 +21,7 @@ from training.run import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
 from training.validation import logits_of
 from training.variants.report import Difference
+from training.whole import write_whole
 
 MIRROR = "mirror.json"
 SHOWN = {"accuracy": "accuracy", "macro_f1": "macro F1", "ece": "ECE"}
@@ -63,7 +64,7 @@ def measure_mirror(data: Path, run: Path, target: Path, resamples: int = RESAMPL
         },
     )
     target.mkdir(parents=True, exist_ok=True)
-    (target / MIRROR).write_text(found.model_dump_json(indent=2) + "\n")
+    write_whole(target / MIRROR, found.model_dump_json(indent=2) + "\n")
     return found
 
 

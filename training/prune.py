@@ -217,7 +217,7 @@ def _begin(plan: Plan, recipe: Recipe, run: Path, home: Path, *, digest: str) ->
         network = load_best(recipe, home.parent / plan.after if plan.after else run)
         if plan.method == "channels":
             history = prune_channels(network, recipe.size, plan.percent / 100)
-            (home / CHANNELS).write_text(json.dumps(history))
+            write_whole(home / CHANNELS, json.dumps(history))
         else:
             cut_weights(network, plan.percent / 100)
         checkpoint.save({"network": network.state_dict(), "checkpoint_sha256": digest}, home / START)

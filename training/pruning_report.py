@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict
 
 from training.tables import table
+from training.whole import write_whole
 
 PRUNING = "pruning.json"
 ROUNDS = 40
@@ -54,7 +55,7 @@ def compare_times(
 
 def write_report(levels: Sequence[Mapping[str, Any]], dense_accuracy: float, home: Path) -> None:
     """Write `pruning.json`, `pruning.md` and `pruning.png` into `home`."""
-    (home / PRUNING).write_text(json.dumps({"dense_accuracy": dense_accuracy, "levels": list(levels)}, indent=2) + "\n")
+    write_whole(home / PRUNING, json.dumps({"dense_accuracy": dense_accuracy, "levels": list(levels)}, indent=2) + "\n")
     (home / "pruning.md").write_text(f"{in_words(levels, dense_accuracy)}\n")
     draw_levels(levels, dense_accuracy, home / "pruning.png")
 

@@ -23,6 +23,7 @@ from training.run import RECIPE, input_spec, load_best, load_folds, load_tested
 from training.scores import Floats
 from training.tumor import has_both, tumor_auroc
 from training.validation import logits_of
+from training.whole import write_whole
 
 SHORTCUT = "shortcut.json"
 SMALL = 64
@@ -81,7 +82,7 @@ def measure_shortcut(data: Path, run: Path, target: Path, resamples: int = RESAM
         baselines=_by_baselines(recipe.model_copy(update={"size": SMALL}), data, run, resamples),
     )
     target.mkdir(parents=True, exist_ok=True)
-    (target / SHORTCUT).write_text(found.model_dump_json(indent=2) + "\n")
+    write_whole(target / SHORTCUT, found.model_dump_json(indent=2) + "\n")
     return found
 
 

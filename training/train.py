@@ -96,7 +96,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
 def _begin(recipe: Recipe, run: Path, source: Slices) -> None:
     """Write down what is about to be trained, on what, and from which weights; what goes on keeps its origin."""
     write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
-    (run / BALANCE).write_text(json.dumps(balance(source, recipe), indent=2) + "\n")
+    write_whole(run / BALANCE, json.dumps(balance(source, recipe), indent=2) + "\n")
     if not (run / checkpoint.LAST).exists():
         write_origin(run, name_weights(recipe))
 

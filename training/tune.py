@@ -143,7 +143,7 @@ def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     value = _as_score(recipe, best.value or 0.0)
     told = {"trial": best.number, recipe.best_by: value, "parameters": best.params, "trials": counts}
     told["importances"] = importances(study)
-    (run / BEST_TRIAL).write_text(json.dumps(told, indent=2) + "\n")
+    write_whole(run / BEST_TRIAL, json.dumps(told, indent=2) + "\n")
     found = merge(recipe.model_dump(mode="json"), changes_of(recipe, best.params), {"name": f"{recipe.name}-best"})
     target = run / f"{recipe.name}-best.yaml"
     command = f"# python -m training experiment {target} --data ../shared/data --run runs/{recipe.name}-best\n"

@@ -14,6 +14,7 @@ from training.pruning_report import PRUNING
 from training.shortcut import SHORTCUT
 from training.train import BALANCE
 from training.tune import BEST_TRIAL, IMPORTANCE
+from training.whole import write_whole
 
 RESULTS_FOLDER = Path("training/results")
 KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, PUBLIC_SHEET,
@@ -41,5 +42,5 @@ def collect(run: Path, target: Path = RESULTS_FOLDER, *, costs: bool = False) ->
     trained = next((each for each in (run, run / f"{FOLD}1") if (each / HISTORY).exists()), None)
     if trained is None:
         return kept
-    (home / SUMMARY).write_text(summarise(trained).model_dump_json(indent=2) + "\n")
+    write_whole(home / SUMMARY, summarise(trained).model_dump_json(indent=2) + "\n")
     return [*kept, home / SUMMARY]

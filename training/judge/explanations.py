@@ -21,6 +21,7 @@ from training.judge.shown import shown_by_answer
 from training.judge.subject import Subject, read_subject
 from training.judge.text import protocol
 from training.judge.tumors import Tumors, count
+from training.whole import write_whole
 
 CURVE_SLICES = 96
 SANITY_SLICES = 64
@@ -45,7 +46,7 @@ def judge_explanations(
     ]
     shown = shown_by_answer(subject, tested, choice, agreed[choice.default], resamples)
     report = _report(subject, choice, samples, shown=shown, resamples=resamples)
-    (run / EXPLANATIONS).write_text(report.model_dump_json(indent=2) + "\n")
+    write_whole(run / EXPLANATIONS, report.model_dump_json(indent=2) + "\n")
     draw_page(run, subject.recipe, tested, heatmaps[choice.default], choice.default)
     return report
 

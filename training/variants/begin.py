@@ -9,6 +9,7 @@ from training.errors import RecipeError, made_by
 from training.index import INDEX
 from training.origin import ORIGIN_FILE
 from training.run import RECIPE
+from training.whole import write_whole
 
 COPIED = {INDEX: "index", ORIGIN_FILE: "train", checkpoint.BEST: "train"}
 
@@ -25,5 +26,5 @@ def begin(run: Path, to: Path, suffix: str) -> Recipe:
     for name, step in COPIED.items():
         shutil.copyfile(made_by(step, run / name), to / name)
     renamed = recipe.model_copy(update={"name": f"{recipe.name}-{suffix}"})
-    (to / RECIPE).write_text(renamed.model_dump_json(indent=2))
+    write_whole(to / RECIPE, renamed.model_dump_json(indent=2))
     return renamed

@@ -18,6 +18,7 @@ from training.intervals import RESAMPLES, Chosen, intervals
 from training.pruning_report import compare_times
 from training.run import RECIPE
 from training.variants.report import VARIANT, Difference, VariantReport, bars
+from training.whole import write_whole
 
 TIMED = 8
 """Slices a round of timing."""
@@ -58,7 +59,7 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
         time=time,
         bars=bars(figures, time),
     )
-    (run / VARIANT).write_text(report.model_dump_json(indent=2) + "\n")
+    write_whole(run / VARIANT, report.model_dump_json(indent=2) + "\n")
     return report
 
 

@@ -22,6 +22,7 @@ from training.variants.begin import begin
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of, write_integers
 from training.variants.ranges import METHODS, find_ranges, pick
+from training.whole import write_whole
 
 SUFFIX = "int8"
 EACH = 32
@@ -84,8 +85,8 @@ def quantize(data: Path, run: Path, to: Path, methods: Iterable[str] = METHODS) 
         folds=recipe.data.train_folds,
         tried={method: tried for method, (_, tried) in found.items()},
     )
-    (to / CALIBRATION).write_text(found[chosen][0].model_dump_json(indent=2) + "\n")
-    (to / QUANTIZATION).write_text(report.model_dump_json(indent=2) + "\n")
+    write_whole(to / CALIBRATION, found[chosen][0].model_dump_json(indent=2) + "\n")
+    write_whole(to / QUANTIZATION, report.model_dump_json(indent=2) + "\n")
     return report
 
 

@@ -9,6 +9,7 @@ from training.run import RECIPE
 from training.start import bare_network
 from training.variants.begin import begin
 from training.variants.guard import refuse_quantized
+from training.whole import write_whole
 
 
 def resize(run: Path, to: Path, size: int) -> Recipe:
@@ -28,5 +29,5 @@ def resize(run: Path, to: Path, size: int) -> Recipe:
         raise RecipeError(f"{to} holds a variant of another size: choose a folder of its own")
     changes = {"size": size, "trained_at": recipe.trained_at or recipe.size}
     resized = begin(run, to, f"{size}px").model_copy(update=changes)
-    (to / RECIPE).write_text(resized.model_dump_json(indent=2))
+    write_whole(to / RECIPE, resized.model_dump_json(indent=2))
     return resized
