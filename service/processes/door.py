@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -59,7 +60,8 @@ class Door:
 
     async def _begin(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self._protocol, connection, ssl=self._config.ssl)
+        with suppress(OSError):  # a client that speaks no TLS, or has left before it did
+            await loop.connect_accepted_socket(self._protocol, connection, ssl=self._config.ssl)
 
     def _protocol(self) -> asyncio.Protocol:
         kind: Any = self._config.http_protocol_class
