@@ -88,6 +88,11 @@ class Child:
         """Tell successors this too."""
         self._words = {**self._words, **words}
 
+    @property
+    def listens(self) -> bool:
+        """Whether it is up and keeps up with what it is told; one that hangs must hear no more than it needs."""
+        return self.up and self.post is not None and self.post.has_room
+
     def tell(self, message: Message, *descriptors: int) -> None:
         """Send the process a message; one that has just died does not hear it."""
         if self.post:
