@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 
+from service.connection import punctual
 from service.intake import Intake
 from service.processes.door import Door, FrontServer
 from tests.loop import run
@@ -49,7 +50,7 @@ def test_a_client_that_speaks_no_tls_is_turned_away_without_a_word_in_the_log() 
         said: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
         listening = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        config = uvicorn.Config(app, http=punctual(10), lifespan="off", log_config=None)
         config.load()
         config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server = uvicorn.Server(config)
