@@ -128,7 +128,7 @@ class Batcher(Generic[Payload, Result]):
                     async with self._arrived:
                         self._arrived.notify()
                     return await entry.future
-            raise DeadlineExceeded(f"no answer within {deadline_seconds * 1000:.0f} ms")
+            raise DeadlineExceeded(f"no answer within {max(0, deadline_seconds * 1000):.0f} ms")
         finally:
             entry.future.cancel()
             if entry.future.cancelled():

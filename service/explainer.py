@@ -13,7 +13,7 @@ from service.batcher import Batcher
 from service.contract.card import Card, Explain
 from service.contract.probabilities import probabilities
 from service.cpus import give_way
-from service.errors import DeadlineExceeded, InferenceFailed, Overloaded
+from service.errors import DeadlineExceeded, InferenceFailed, NoRoom, Overloaded
 from service.explain_session import PREDICTED, ExplainSession, Gradients, Question, explain_each
 from service.explanation import Explanation, Seen, Wish, check_wish, draw, see
 from service.memory import halved_at_need
@@ -172,5 +172,8 @@ class Explainer:
 
 
 async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of `work`, done in one of the threads."""
-    return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))
+    """The result of `work`, done in one of the threads; raises `NoRoom` where there is no memory for it."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))
+    except MemoryError as error:
+        raise NoRoom("there is no memory left for the picture and its maps") from error

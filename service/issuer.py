@@ -58,14 +58,18 @@ class IssuerKeys:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> IssuerKey | None:
-        """The key of this id; without an id, the only key. Raises `NotReady` where no key counts any more."""
+        """The key of this id; without an id, the only key.
+
+        Raises `NotReady` where no key counts any more, or where one that is unknown here may have come since.
+        """
         if self._age() > self._fresh_seconds:
             self._begin_refresh()
         if self._age() > self._stale_seconds or self._choose(key_id) is None:
             await self._refresh()
-        if self._age() > self._stale_seconds:
+        key = self._choose(key_id)
+        if self._age() > self._stale_seconds or (key is None and self._tried > self._fetched):
             raise NotReady("the token's issuer cannot be reached")
-        return self._choose(key_id)
+        return key
 
     def _choose(self, key_id: str | None) -> IssuerKey | None:
         if key_id is None:

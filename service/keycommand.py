@@ -19,7 +19,8 @@ def run(arguments: Sequence[str]) -> int:
         path: Path | None = given.file or read_settings().keys
         if path is None:
             raise ValueError("name the key file: --file, or NEUROTRIAGE_KEYS")
-        {"add": add, "list": show, "revoke": revoke}[given.command](path, given)
+        file = path.resolve()  # a link stays one: the service may read the file behind it by another name
+        {"add": add, "list": show, "revoke": revoke}[given.command](file, given)
     except (OSError, ValueError) as error:
         print(f"keys: {error}", file=sys.stderr)  # noqa: T201 - a command line answers in words
         return 2

@@ -81,7 +81,7 @@ def configure(level: str) -> Lines:
     )
     logging.basicConfig(handlers=[lines], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    for name in ("PIL", "py.warnings"):  # what Pillow says of a client's bytes is the answer's business, not the log's
+    for name in ("PIL", "py.warnings", "python_multipart"):  # what they say of a client's bytes is the answer's
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return output
 

@@ -4,13 +4,16 @@ import asyncio
 import gc
 import math
 import socket
+import sys
 import time
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 
 from service.connection import punctual
 from service.intake import Intake
@@ -36,6 +39,21 @@ def configured(app: FastAPI, settings: Settings, **address: Any) -> uvicorn.Conf
     )
 
 
+def connection_of(server: uvicorn.Server) -> asyncio.Protocol:
+    """What speaks with a client that has just come."""
+    kind: Any = server.config.http_protocol_class
+    protocol: asyncio.Protocol = kind(
+        config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+    )
+    return protocol
+
+
+def handshake_seconds(config: uvicorn.Config) -> float | None:
+    """Longest time for a TLS handshake, as long as headers may take; None without TLS."""
+    kind: Any = config.http_protocol_class
+    return float(kind.header_seconds) if config.ssl else None
+
+
 class DrainingServer(uvicorn.Server):
     """At SIGTERM readiness turns off and new work is refused while the port stays open and work in flight ends.
 
@@ -57,9 +75,31 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open models and port; what is there by then stays, so that no later garbage collection walks over it."""
-        await super().startup(sockets)
+        listens_itself = sockets is None and self.config.is_ssl
+        await super().startup([] if listens_itself else sockets)
+        if listens_itself:
+            await self._listen()
         gc.collect()
         gc.freeze()
+
+    async def _listen(self) -> None:
+        """Listen by TLS as uvicorn does, which leaves a client that is silent a minute for the handshake."""
+        config = self.config
+        try:
+            listening = await asyncio.get_running_loop().create_server(
+                partial(connection_of, self),
+                config.host,
+                config.port,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=handshake_seconds(config),
+            )
+        except OSError as error:
+            structlog.get_logger().error("cannot listen", reason=error.strerror)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        self.servers.append(listening)
+        self._log_started_message(listening.sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then let uvicorn close what is left in what is left of the time."""

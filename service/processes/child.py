@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from structlog import get_logger
@@ -55,7 +56,7 @@ class Child:
             return self.status
         self.post = post
         try:
-            post.listen(self._hear, lambda: None)
+            post.listen(partial(self._hear, post), lambda: None)
         except RuntimeError as error:  # no thread is left to listen with
             get_logger().error("process not heard", process=self.name, reason=str(error))
             post.close()  # at which it ends
@@ -64,7 +65,7 @@ class Child:
             self._process.terminate()
         started = time.monotonic()
         self.status = await self._process.wait()
-        self.up = False
+        self.up, self.post = False, None
         post.close()
         self._delay = FIRST_DELAY if time.monotonic() - started > GROWN_UP_SECONDS else self._delay
         return self.status
@@ -88,6 +89,11 @@ class Child:
         """Tell successors this too."""
         self._words = {**self._words, **words}
 
+    @property
+    def listens(self) -> bool:
+        """Whether it is up and keeps up with what it is told; one that hangs must hear no more than it needs."""
+        return self.up and self.post is not None and self.post.has_room
+
     def tell(self, message: Message, *descriptors: int) -> None:
         """Send the process a message; one that has just died does not hear it."""
         if self.post:
@@ -102,7 +108,10 @@ class Child:
         if self._process and self._process.returncode is None:
             self._process.send_signal(number)
 
-    def _hear(self, message: Message, descriptors: list[int]) -> None:
+    def _hear(self, post: Post, message: Message, descriptors: list[int]) -> None:
+        """Pass a message on, but for last words that come after the end: who is buried already must not count twice."""
+        if post is not self.post:
+            return
         self._vain_looks = 0
         self._heard(self, message, descriptors)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
 from structlog import get_logger
 
-from service.server import DrainingServer
+from service.server import DrainingServer, connection_of, handshake_seconds
 
 PAUSE_SECONDS = 0.5
 """Without free file descriptors there is no use in trying again at once."""
@@ -59,13 +61,13 @@ class Door:
 
     async def _begin(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self._protocol, connection, ssl=self._config.ssl)
-
-    def _protocol(self) -> asyncio.Protocol:
-        kind: Any = self._config.http_protocol_class
-        state = self._server.lifespan.state
-        protocol: asyncio.Protocol = kind(config=self._config, server_state=self._server.server_state, app_state=state)
-        return protocol
+        with suppress(OSError):  # a client that speaks no TLS, or has left before it did
+            await loop.connect_accepted_socket(
+                partial(connection_of, self._server),
+                connection,
+                ssl=self._config.ssl,
+                ssl_handshake_timeout=handshake_seconds(self._config),
+            )
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()

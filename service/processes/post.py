@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -22,6 +23,16 @@ class Post:
         self._writing = threading.Lock()
         self._rest = b""
         self._descriptors: list[int] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether messages are being read: those to a peer that hangs pile up until `send` would wait for it."""
+        poll = select.poll()
+        try:
+            poll.register(self._socket, select.POLLOUT)
+        except ValueError:  # it is closed
+            return False
+        return bool(poll.poll(0))
 
     def send(self, message: Message, *descriptors: int) -> None:
         """Send a message, with copies of the open files `descriptors`; raises `OSError` where nobody listens."""

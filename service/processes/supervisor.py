@@ -205,7 +205,7 @@ class Supervisor:
     async def _gather(self, front: Child, message: Message) -> None:
         """Answer a front with what all processes count; those that do not report in time count with their last."""
         front.snapshot = message["snapshot"]
-        others = [child for child in (self._engine, *self._fronts) if child.up and child is not front]
+        others = [child for child in (self._engine, *self._fronts) if child.listens and child is not front]
         token = next(self._tokens)
         awaited = self._reports[token] = {child.name for child in others}
         for child in others:
@@ -216,7 +216,8 @@ class Supervisor:
         del self._reports[token]
         living = [child.snapshot for child in (self._engine, *self._fronts)]
         whole = merged([*living, self._retired, snapshot_of(self._registry)])
-        front.tell({"gathered": message["gather"], "snapshot": whole})
+        if front.listens:
+            front.tell({"gathered": message["gather"], "snapshot": whole})
 
     def _own_metrics(self) -> tuple[CollectorRegistry, Counter]:
         registry = CollectorRegistry()

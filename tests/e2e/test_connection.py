@@ -159,6 +159,28 @@ def test_with_a_certificate_it_speaks_https_and_nothing_else(tmp_path: Path) -> 
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_by_https_a_client_that_stays_silent_costs_its_connection_as_soon(tmp_path: Path, workers: str) -> None:
+    write_bundle(tmp_path / "models")
+    cert, key = (str(path) for path in write_certificate(tmp_path))
+    server = start(tmp_path, tmp_path / "models", tls_cert=cert, tls_key=key, header_seconds="1", workers=workers)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        assert rest(connection) == b""
+    assert [line for line in server.lines() if line["level"] != "info"] == []
+    assert httpx2.get(f"{server.url}/livez", verify=server.tls or True).status_code == 200
+    assert server.stop() == 0
+
+
+def test_a_port_that_is_taken_stops_the_start_of_https_too(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "models")
+    cert, key = (str(path) for path in write_certificate(tmp_path))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(pytest.fail.Exception, match=r"address already in use.*cannot listen"),
+    ):
+        start(tmp_path, tmp_path / "models", taken.getsockname()[1], tls_cert=cert, tls_key=key)
+
+
 @pytest.mark.parametrize("content", ["", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n", None])
 def test_a_certificate_that_cannot_be_used_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str | None

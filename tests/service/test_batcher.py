@@ -169,6 +169,15 @@ def test_a_deadline_is_kept_while_waiting_and_the_entry_is_not_computed() -> Non
     run(work)
 
 
+def test_a_deadline_that_has_passed_before_is_no_negative_time() -> None:
+    async def work() -> None:
+        async with started(Gate()) as batcher:
+            with pytest.raises(DeadlineExceeded, match=r"^no answer within 0 ms$"):
+                await batcher.submit(1, -0.02)
+
+    run(work)
+
+
 def test_a_deadline_is_kept_while_running_and_the_lane_goes_on() -> None:
     async def work() -> None:
         gate = Gate()

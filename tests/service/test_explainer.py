@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service import explainer as explainer_module
 from service.contract.cam import METHODS
 from service.contract.card import read_card
 from service.contract.geometry import box_of, peak_of, to_picture
@@ -21,6 +22,7 @@ from service.errors import (
     DeadlineExceeded,
     ImageTooLarge,
     InferenceFailed,
+    NoRoom,
     NotAnImage,
     NotOffered,
     Overloaded,
@@ -204,6 +206,24 @@ def test_a_deadline_that_passes_is_a_named_error(models: Path) -> None:
         async with serving(models, deadline_ms=0.001) as explainer:
             with pytest.raises(DeadlineExceeded):
                 await explainer.explain(png(1), WISH)
+
+    run(work)
+
+
+@pytest.mark.parametrize("step", ["see", "draw"])
+def test_a_sound_picture_without_memory_to_explain_it_is_to_come_again(
+    models: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def short_of_memory(*_: Any) -> None:
+        raise MemoryError
+
+    async def work() -> None:
+        async with serving(models) as explainer:
+            with monkeypatch.context() as patch:
+                patch.setattr(explainer_module, step, short_of_memory)
+                with pytest.raises(NoRoom):
+                    await explainer.explain(encode(draw(1)), WISH)
+            assert (await explainer.explain(encode(draw(1)), WISH)).explanations
 
     run(work)
 

@@ -111,6 +111,25 @@ def test_an_issuer_that_fails_keeps_its_keys_for_a_time_and_no_longer(capsys: py
     assert "issuer-unreachable" in capsys.readouterr().out
 
 
+def test_while_the_issuer_fails_an_unknown_key_may_be_a_new_one_and_is_not_refused() -> None:
+    async def work() -> None:
+        source, clock = Source("old"), Clock()
+        keys = IssuerKeys(source, 300, 3600, clock)
+        await found(keys, "old")
+        source.names, source.down = ("old", "new"), True
+        clock.now += PAUSE_SECONDS
+        for seconds in (0, 1):
+            clock.now += seconds
+            with pytest.raises(NotReady):
+                await found(keys, "new")
+            assert await found(keys, "old") == "old"
+        source.down = False
+        clock.now += PAUSE_SECONDS
+        assert (await found(keys, "new"), await found(keys, "invented")) == ("new", None)
+
+    run(work)
+
+
 def test_a_caller_that_leaves_does_not_end_the_fetch_for_others() -> None:
     async def work() -> None:
         source, gate = Source("a"), threading.Event()

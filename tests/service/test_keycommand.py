@@ -24,6 +24,18 @@ def test_a_key_is_added_printed_once_listed_and_revoked(tmp_path: Path, capsys: 
     assert KeyFile(path).find(text) is None
 
 
+def test_a_key_is_revoked_through_a_link_in_the_file_that_the_service_reads(tmp_path: Path) -> None:
+    file, link = tmp_path / "etc" / "keys.json", tmp_path / "keys.json"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    assert run(["add", "pacs", "--file", str(link)]) == 0
+    assert [key.name for key in read_keys(file).keys] == ["pacs"]
+    assert run(["revoke", "pacs", "--file", str(link)]) == 0
+    assert read_keys(file).keys == ()
+    assert link.is_symlink()
+    assert [each.name for each in tmp_path.iterdir() if "lock" in each.name] == []
+
+
 def test_the_settings_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEUROTRIAGE_KEYS", str(tmp_path / "keys.json"))
     assert run(["add", "pacs"]) == 0

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
 
 from service.logs import Lines, accepted_id, configure
 
@@ -43,6 +45,13 @@ def test_lines_are_json_and_exceptions_come_without_local_variables(capsys: pyte
     assert (ours["event"], ours["request_id"], ours["exception"][0]["exc_type"]) == ("unhandled", "r1", "RuntimeError")
     assert pixels not in json.dumps(ours)
     assert (theirs["event"], theirs["level"]) == ("from the library", "warning")
+
+
+def test_a_broken_form_is_its_answers_business_and_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    with pytest.raises(MultipartParseError):
+        MultipartParser("b").write(b"--b\r\nno header\r\n\r\n")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_line_that_cannot_be_written_is_counted_and_raises_nothing() -> None:

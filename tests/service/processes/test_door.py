@@ -1,11 +1,14 @@
 import asyncio
+import gc
 import socket
+import ssl
 from typing import Any
 
 import uvicorn
 
+from service.connection import punctual
 from service.intake import Intake
-from service.processes.door import FrontServer
+from service.processes.door import Door, FrontServer
 from tests.loop import run
 
 
@@ -38,5 +41,29 @@ def test_idle_fronts_share_the_connections_of_one_socket() -> None:
         await asyncio.gather(*serving)
         assert not any(server.door._open for server in servers)
         listening.close()
+
+    run(work)
+
+
+def test_a_client_that_speaks_no_tls_is_turned_away_without_a_word_in_the_log() -> None:
+    async def work() -> None:
+        said: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        listening = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(app, http=punctual(10), lifespan="off", log_config=None)
+        config.load()
+        config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        door = Door(listening, config, server)
+        door.open()
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()
+        await door.wait_closed()
+        door.close()
+        gc.collect()
+        assert said == []
 
     run(work)

@@ -205,6 +205,8 @@ def test_a_deadline_passes_here_too_and_without_slots_the_queue_is_full(models: 
         async with linked(models, means, max_queue_size=1, lanes=1, max_batch_size=1) as (link, _):
             with pytest.raises(DeadlineExceeded):
                 await remote(link).submit(picture(1), 0.05)
+            with pytest.raises(DeadlineExceeded, match=r"^no answer within 0 ms$"):
+                await remote(link).submit(picture(1), -0.05)
             slots = link.lanes[0].shape.slots
             asking = [asyncio.create_task(remote(link).submit(picture(level), 15)) for level in range(slots)]
             await asyncio.sleep(0)

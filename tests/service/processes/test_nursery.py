@@ -9,6 +9,7 @@ import pytest
 
 from service.processes.child import NOT_STARTED, Child
 from service.processes.nursery import Nursery
+from service.processes.post import Message, Post
 from tests.loop import run
 
 ECHO = """
@@ -101,4 +102,34 @@ def test_a_child_that_no_thread_is_left_for_ends_instead_of_staying_unheard(
             patch.setattr(threading.Thread, "start", none_left)
             assert await asyncio.wait_for(child.run(), 30) == 0
 
+    run(work)
+
+
+def test_last_words_that_come_after_the_end_of_a_process_are_not_its_successors(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[Any] = []
+    listen = Post.listen
+
+    def overheard(post: Post, heard: Any, ended: Any) -> None:
+        lines.append(heard)
+        listen(post, heard, ended)
+
+    async def work() -> None:
+        heard: list[Message] = []
+        begun = asyncio.Event()
+
+        def hear(_: Child, message: Message, __: list[int]) -> None:
+            heard.append(message)
+            begun.set()
+
+        child = Child("front-0", nursery, {"place": 0}, hear)
+        living = asyncio.create_task(child.run())
+        await begun.wait()
+        child.hang_up()
+        await living
+        lines[0]({"report": None}, [])
+        assert heard == [{"place": 0}]
+
+    monkeypatch.setattr(Post, "listen", overheard)
     run(work)

@@ -35,6 +35,21 @@ def test_a_peer_that_is_gone_is_the_end() -> None:
     theirs.close()
 
 
+def test_a_peer_that_does_not_read_is_told_before_a_message_would_have_to_wait_for_it() -> None:
+    ours, theirs = (Post(end) for end in socket.socketpair())
+    sent = 0
+    while ours.has_room and sent < 10_000:
+        ours.send({"number": sent})
+        sent += 1
+    assert 10 < sent < 10_000
+    for _ in range(sent):
+        theirs.receive()
+    assert ours.has_room
+    ours.close()
+    assert not ours.has_room
+    theirs.close()
+
+
 def test_a_listener_hears_all_and_then_the_end() -> None:
     async def work() -> None:
         ours, theirs = (Post(end) for end in socket.socketpair())
