@@ -74,7 +74,7 @@ def in_words(levels: Sequence[Mapping[str, Any]], dense_accuracy: float) -> str:
         ]
         for level in levels
     ]
-    head = ["level", "weights", "of them 0", "accuracy before", "retrained", "accuracy after", "time over dense"]
+    head = ["level", "weights", "0, if cuttable", "accuracy before", "retrained", "accuracy after", "time over dense"]
     return f"The dense network's test accuracy is {dense_accuracy:.4f}.\n\n{table(head, lines)}\n\n{say_speed(levels)}"
 
 
