@@ -17,7 +17,7 @@ from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
 from service.contract.probabilities import probabilities
 from service.errors import UnknownModel
 from service.explain_session import ExplainSession
-from service.session import ProviderUnavailable, Session
+from service.session import ProviderUnavailable, Session, weights_beside
 
 GOLDEN_TOLERANCE = {"fp32": 2e-3, "fp16": 2e-3, "int8": 2e-2}
 """Largest difference in probability between a golden answer and this machine's, by precision.
@@ -176,7 +176,10 @@ class Repository:
 
 
 def verified_card(folder: Path) -> Card:
-    """The card, once every file it lists has the SHA-256 it lists; raises `BrokenBundle` otherwise."""
+    """The card, once every file it lists has the SHA-256 it lists, and graphs take weights from no other.
+
+    Raises `BrokenBundle` otherwise.
+    """
     try:
         card = read_card(folder)
     except OSError:
@@ -186,6 +189,9 @@ def verified_card(folder: Path) -> Card:
     for name, expected in card.files.items():
         if _sha256(folder / name) != expected:
             raise BrokenBundle(f"{name} is missing or differs from its checksum")
+    for graph in (folder / name for name in card.files if name.endswith(".onnx")):
+        for name in weights_beside(graph, graph.read_bytes()).keys() - card.files.keys():
+            raise BrokenBundle(f"{name} holds weights of {graph.name} and has no checksum")
     return card
 
 

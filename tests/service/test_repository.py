@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from service.contract.card import Card
@@ -78,6 +79,16 @@ def test_a_file_that_differs_from_its_checksum_is_named(tmp_path: Path, name: st
     path = write_bundle(tmp_path) / name
     path.write_bytes(path.read_bytes()[:-1])
     assert reason(tmp_path) == f"{name} is missing or differs from its checksum"
+
+
+def test_weights_beside_a_graph_need_a_checksum_of_their_own(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path)
+    inline = onnx.load(folder / "model.onnx")
+    onnx.save(inline, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    write_card(folder, files={name: checksums(folder)[name] for name in ("model.onnx", "golden.npz")})
+    assert "weights.bin holds weights of model.onnx and has no checksum" in reason(tmp_path)
+    write_card(folder, files=checksums(folder))
+    assert opened(tmp_path).bundles[0].state == "ready"
 
 
 def test_a_missing_card_is_named(tmp_path: Path) -> None:
