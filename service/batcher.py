@@ -128,7 +128,7 @@ class Batcher(Generic[Payload, Result]):
                     async with self._arrived:
                         self._arrived.notify()
                     return await entry.future
-            raise DeadlineExceeded(f"no answer within {max(0, deadline_seconds * 1000):.0f} ms")
+            raise DeadlineExceeded.within(deadline_seconds)
         finally:
             entry.future.cancel()
             if entry.future.cancelled():

@@ -32,6 +32,8 @@ ServiceError                  500  a fault of ours
 └── InferenceFailed           500  the session raised, or answered with no numbers
 """
 
+from typing import Self
+
 from service.problem import ServiceError as ServiceError  # noqa: PLC0414 - the tree is imported from here
 
 
@@ -214,6 +216,11 @@ class DeadlineExceeded(ServiceError):
 
     status = 504
     title = "No answer within the deadline"
+
+    @classmethod
+    def within(cls, seconds: float, what: str = "no answer") -> Self:
+        """Says `what` did not come to be in so many seconds; what came too late already had none."""
+        return cls(f"{what} within {max(0, seconds) * 1000:.0f} ms")
 
 
 class ClientGone(ServiceError):

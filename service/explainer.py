@@ -124,7 +124,7 @@ class Explainer:
             seconds = self._metrics.explain_seconds.labels(**self._labels, method=wish.method)
             seconds.observe(explained.prediction.timing.total)
             return explained
-        raise DeadlineExceeded(f"no answer within {max(0, deadline * 1000):.0f} ms")
+        raise DeadlineExceeded.within(deadline)
 
     async def _explain(self, content: bytes, wish: Wish, urgency: Urgency) -> Explained:
         started = time.perf_counter()

@@ -210,7 +210,7 @@ class Predictor:
                 return await asyncio.get_running_loop().run_in_executor(
                     self._decoders[priority], self._prepare_in_turn, content, asked
                 )
-        raise DeadlineExceeded(f"not decoded within {max(0, ends - asked) * 1000:.0f} ms")
+        raise DeadlineExceeded.within(ends - asked, "not decoded")
 
     def _prepare_in_turn(self, content: bytes, asked: float) -> Slice:
         """The network's input, in a decoder's thread, which came free some time after `asked`."""

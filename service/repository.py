@@ -17,7 +17,7 @@ from service.contract.card import GOLDEN_FILE, MODEL_FILE, Card, read_card
 from service.contract.probabilities import probabilities
 from service.errors import UnknownModel
 from service.explain_session import ExplainSession
-from service.session import ProviderUnavailable, Session, weights_beside
+from service.session import ProviderUnavailable, Session, weight_files
 
 GOLDEN_TOLERANCE = {"fp32": 2e-3, "fp16": 2e-3, "int8": 2e-2}
 """Largest difference in probability between a golden answer and this machine's, by precision.
@@ -190,8 +190,8 @@ def verified_card(folder: Path) -> Card:
         if _sha256(folder / name) != expected:
             raise BrokenBundle(f"{name} is missing or differs from its checksum")
     for graph in (folder / name for name in card.files if name.endswith(".onnx")):
-        for name in weights_beside(graph, graph.read_bytes()).keys() - card.files.keys():
-            raise BrokenBundle(f"{name} holds weights of {graph.name} and has no checksum")
+        if unlisted := set(weight_files(graph, graph.read_bytes())) - card.files.keys():
+            raise BrokenBundle(f"{min(unlisted)} holds weights of {graph.name} and has no checksum")
     return card
 
 

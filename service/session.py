@@ -216,13 +216,18 @@ def memory_told() -> Iterator[None]:
         raise
 
 
+def weight_files(path: Path, graph: bytes) -> list[str]:
+    """Names of the files beside it that a graph says hold weights of its own (ONNX external data)."""
+    names = [each.name for each in path.parent.iterdir() if each != path and each.suffix in (".onnx", ".bin", ".data")]
+    return [name for name in names if name.encode() in graph]
+
+
 def weights_beside(path: Path, graph: bytes) -> dict[str, bytes]:
-    """The files that a graph names as holding weights of its own (ONNX external data), read once and whole.
+    """Those files, read once and whole.
 
     ONNX Runtime itself maps them: one overwritten in place would change the answers, one cut short end the process.
     """
-    names = [each.name for each in path.parent.iterdir() if each != path and each.suffix in (".onnx", ".bin", ".data")]
-    return {name: (path.parent / name).read_bytes() for name in names if name.encode() in graph}
+    return {name: (path.parent / name).read_bytes() for name in weight_files(path, graph)}
 
 
 def choose_provider(wanted: Literal["auto", "cuda", "cpu"]) -> str:

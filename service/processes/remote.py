@@ -85,7 +85,7 @@ class RemoteBatcher(Batcher[Payload, Result]):
                 async with asyncio.timeout(deadline_seconds):
                     answer: Answer[Result] = await request.future
                     return answer
-            raise DeadlineExceeded(f"no answer within {max(0, deadline_seconds * 1000):.0f} ms")
+            raise DeadlineExceeded.within(deadline_seconds)
         finally:
             self._link.leave(request)
 
