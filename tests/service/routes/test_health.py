@@ -1,6 +1,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
@@ -13,6 +14,14 @@ def test_a_service_with_a_model_is_live_and_ready(client: TestClient) -> None:
     assert client.get("/livez").json() == {"live": True}
     body = client.get("/readyz").json()
     assert (body["ready"], body["reason"], body["models"][0]["state"]) == (True, None, "ready")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_method_that_a_probe_may_not_use_is_told_those_that_it_may(client: TestClient, path: str) -> None:
+    refused = client.post(path)
+    assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+    assert client.head(path).status_code == client.get(path).status_code == 200
+    assert set(client.get("/openapi.json").json()["paths"][path]) == {"get"}
 
 
 def test_metrics_count_what_happened(client: TestClient) -> None:
