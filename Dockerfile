@@ -49,8 +49,9 @@ COPY models/ models/
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# By HTTPS where the service speaks it, and never by the proxy that a container may be told of.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"NEUROTRIAGE_PORT\"]}/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as r; r.build_opener(r.ProxyHandler({}), r.HTTPSHandler(context=ssl._create_unverified_context())).open(f'http{\"s\" * (\"NEUROTRIAGE_TLS_CERT\" in os.environ)}://127.0.0.1:{os.environ[\"NEUROTRIAGE_PORT\"]}/readyz', timeout=2)"]
 CMD ["python", "-m", "service"]
 
 FROM base AS cuda

@@ -208,7 +208,7 @@ def with_fallback(settings: Settings, provider: str, build: Callable[[str], AnyS
 
 
 def log_models(catalogue: Catalogue) -> None:
-    """One line a bundle: where it runs, or why it does not."""
+    """One line a bundle: where it runs, or why it does not; one more where the service cannot answer."""
     for bundle in catalogue.repository.bundles:
         provider = bundle.session.provider if bundle.session else None
         structlog.get_logger().info(
@@ -219,3 +219,5 @@ def log_models(catalogue: Catalogue) -> None:
             provider=provider,
             reason=bundle.reason,
         )
+    if fault := catalogue.fault():
+        structlog.get_logger().error("not-ready", reason=fault)

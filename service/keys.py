@@ -21,6 +21,8 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.problem import in_one_line
+
 if sys.platform != "win32":
     import fcntl
 
@@ -60,7 +62,11 @@ def digest(salt: str, secret: str) -> str:
 def make_key(name: str, scopes: frozenset[Scope]) -> tuple[str, Key]:
     """A new key's text, which nothing keeps, and its entry; raises `ValueError` on a name or scope without sense."""
     key_id, secret, salt = secrets.token_hex(8), secrets.token_urlsafe(32), secrets.token_hex(16)
-    key = Key(id=key_id, name=name, scopes=scopes, salt=salt, hash=digest(salt, secret), created=datetime.now(UTC))
+    hashed, created = digest(salt, secret), datetime.now(UTC)
+    try:
+        key = Key(id=key_id, name=name, scopes=scopes, salt=salt, hash=hashed, created=created)
+    except ValidationError as error:
+        raise ValueError(in_one_line(error)) from None
     return f"{key_id}.{secret}", key
 
 

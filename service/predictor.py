@@ -181,6 +181,7 @@ class Predictor:
                     return error
                 except Exception:  # noqa: BLE001 - one picture's fault must not take its neighbours' answers
                     structlog.get_logger().exception("unhandled")
+                    self._metrics.failures.labels(**self._labels, problem=ServiceError().slug).inc()
                     return ServiceError()
 
         return await asyncio.gather(*map(predict, contents))

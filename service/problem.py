@@ -2,6 +2,8 @@
 
 import re
 
+from pydantic import ValidationError
+
 
 class ServiceError(Exception):
     """Root of the tree; `str(error)` is the sentence that the caller reads, so it holds no path and no trace."""
@@ -28,3 +30,9 @@ class ServiceError(Exception):
         retry = {"Retry-After": str(seconds)} if seconds else {}
         challenge = {"WWW-Authenticate": 'Bearer realm="neurotriage"'} if self.status == 401 else {}
         return retry | challenge | ({"Connection": "close"} if self.leaves_body_unread else {})
+
+
+def in_one_line(error: ValidationError) -> str:
+    """What pydantic found, without the values that it was given: each fault's place and words."""
+    faults = [(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+    return "; ".join(f"{place}: {words}" if place else words for place, words in faults)

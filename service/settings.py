@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.addresses import is_private_way
+from service.problem import in_one_line
 
 PREFIX = "NEUROTRIAGE_"
 DOTENV = ".env"
@@ -240,4 +241,7 @@ def read_settings(**overrides: object) -> Settings:
     unknown = sorted(name for name in ours if name.upper() not in known)
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(unknown)}")
-    return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        raise ValueError(in_one_line(error)) from None

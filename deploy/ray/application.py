@@ -7,6 +7,7 @@ is safe, since a prediction changes nothing. The front runs beside the cluster's
 """
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,11 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deploy.ray.travel import Answer, Question, ask
-from service.app import create_app
-from service.errors import DeadlineExceeded, Overloaded, ServiceError, WorkerDied
-from service.intake import Intake
+from service.app import create_app, intake_of
+from service.errors import DeadlineExceeded, LoadFailed, Overloaded, ServiceError, WorkerDied
 from service.logs import REQUEST_ID, accepted_id, configure
-from service.routes.access import key_file
+from service.routes.access import client_of, key_file
 from service.routes.request import limited_body
 from service.schemas import PROBLEM_JSON, problem_of
 from service.settings import Settings, read_settings
@@ -33,6 +33,8 @@ PAUSE_SECONDS = 0.5
 """Before the next attempt, in which Ray takes the dead replica off its list."""
 PATIENCE_SECONDS = 60
 """For all attempts; a replica keeps its own deadline, this covers the time until Ray has noticed a dead machine."""
+CHANGE = re.compile(r"/models/[^/]+/(un)?load")
+"""What a single replica would do for itself alone, so that callers got now the one model, now the other."""
 SCALING = {
     "autoscaling_config": {
         "min_replicas": 1,
@@ -79,13 +81,16 @@ class Front:
     def __init__(self, replicas: DeploymentHandle[Any], settings: Settings) -> None:
         self._replicas = replicas
         self._most_bytes = settings.max_batch_body_bytes
-        self._intake = Intake(settings.max_bytes_in_flight, settings.body_idle_seconds, settings.body_seconds)
+        self._intake = intake_of(settings)
         self._asked_again = 0
 
     async def __call__(self, request: Request) -> Response:
         """A replica's answer, or a problem where there is none."""
+        request.state.noted = {}  # keys are the replica's to read, so that here an address is a client
         try:
-            with self._intake.visit() as visit:
+            if CHANGE.fullmatch(request.scope["path"]):
+                raise LoadFailed("on Ray models change by deploying anew: it opens what lies in the repository")
+            with self._intake.visit(client_of(request)) as visit:
                 request.state.visit = visit
                 body = b"".join([chunk async for chunk in limited_body(request, self._most_bytes)])
                 async with asyncio.timeout(PATIENCE_SECONDS):

@@ -33,12 +33,15 @@ async def docs(request: Request) -> HTMLResponse:
 
 
 def policy_for(html: bytes) -> str:
-    """A policy that admits the page's inline script by its digest; Swagger UI sets styles and draws data: icons."""
+    """A policy that admits the page's inline script by its digest.
+
+    Swagger UI sets styles, draws data: icons, and shows a PNG that it was given as a blob:.
+    """
     digests = [base64.b64encode(hashlib.sha256(each).digest()).decode() for each in INLINE_SCRIPT.findall(html)]
     scripts = " ".join(f"'sha256-{digest}'" for digest in digests)
     return (
-        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -1,4 +1,7 @@
-"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything, or asks for a key."""
+"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything, or asks for a key.
+
+A probe's route takes both its methods, so that a refusal's `Allow` names both; OpenAPI shows one of GET alone.
+"""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -6,21 +9,22 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.routes.request import catalogue_of
 from service.schemas import Liveness, ModelState, Readiness
 
+PROBES = ["GET", "HEAD"]
 STOPPED = {"stopped": "its worker has stopped"}
 
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
+@router.api_route("/livez", methods=PROBES, include_in_schema=False)
 async def livez() -> Liveness:
     """The process is up."""
     return Liveness()
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
+@router.api_route("/readyz", methods=PROBES, include_in_schema=False)
 async def readyz(request: Request, response: Response) -> Readiness:
     """Whether the service can predict now, and each model's part in it.
 

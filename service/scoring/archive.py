@@ -1,5 +1,6 @@
 """Where the slices lie and where the rows go: a folder, or a bucket by its address."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +28,14 @@ class Archive:
         return isinstance(self.filesystem, LocalFileSystem)
 
     def files(self) -> list[File]:
-        """Every file, sorted by its path; raises `ValueError` where the root is no folder, or a name is no UTF-8."""
+        """Every file, sorted by its path.
+
+        Raises `ValueError` where the root is no folder, a name is no UTF-8, or links go in a circle.
+        """
         if self.filesystem.get_file_info(self.root).type != FileType.Directory:
             raise ValueError(f"{self.address} is no folder")
+        if self.local:
+            refuse_circles(self.root)
         found = self.filesystem.get_file_info(FileSelector(self.root, recursive=True))
         try:
             files = [File(self._relative(each.path), each.size or 0) for each in found if each.type == FileType.File]
@@ -56,13 +62,23 @@ class Archive:
         return path.removeprefix(self.root).lstrip("/")
 
 
+def refuse_circles(folder: str, above: frozenset[str] = frozenset()) -> None:
+    """Raise `ValueError` where a link leads to a folder that holds it, whose files would come again and again."""
+    if (real := os.path.realpath(folder)) in above:
+        raise ValueError(f"{folder!r} leads back to a folder that holds it")
+    with os.scandir(folder) as entries:
+        folders = [entry.path for entry in entries if entry.is_dir()]
+    for each in folders:
+        refuse_circles(each, above | {real})
+
+
 def open_address(address: str) -> tuple[FileSystem, str]:
     """The file system and the root's path in it; raises `ValueError` where no library here knows the address.
 
     Addresses such as `s3://bucket/folder` are pyarrow's; others go to fsspec, where its package for them is installed.
     """
     if "://" not in address:
-        return LocalFileSystem(), str(Path(address).absolute())
+        return LocalFileSystem(), str(Path(address).resolve())
     try:
         filesystem, root = FileSystem.from_uri(address)
     except ArrowInvalid:

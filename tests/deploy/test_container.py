@@ -1,6 +1,10 @@
 """What the Dockerfile, the compose file and the images' lock files promise, as far as text can show it."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,9 @@ import pytest
 import yaml
 
 from service.settings import PREFIX, Settings
+from tests.bundles import write_bundle
+from tests.certificates import write_certificate
+from tests.e2e.conftest import Server, free_port, start
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -95,3 +102,30 @@ def test_what_the_dockerfile_copies_is_let_through_by_dockerignore() -> None:
     for source in {each for line in copied for each in line.split()}:
         assert any(Path(source).match(pattern) for pattern in [*allowed, "LICENSE"]), source
         assert (ROOT / source).exists()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_health_check_asks_the_service_itself_as_it_speaks(tmp_path: Path, scheme: str) -> None:
+    write_bundle(tmp_path / "models")
+    given: dict[str, str] = {}
+    if scheme == "https":
+        cert, key = write_certificate(tmp_path)
+        given = {"tls_cert": str(cert), "tls_key": str(key)}
+    server = start(tmp_path, tmp_path / "models", port=None, log=None, **given)
+    try:
+        assert health(server, given) == 0
+        assert server.stop() == 0
+        assert health(server, given) != 0
+    finally:
+        server.process.kill()
+        server.process.wait(20)
+
+
+def health(server: Server, given: dict[str, str]) -> int:
+    """The exit status of the image's health check, where a proxy is named that is of no use within the container."""
+    (check,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    proxy = f"http://127.0.0.1:{free_port()}"
+    environment = {**os.environ, "HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NEUROTRIAGE_PORT": str(server.port)}
+    environment |= {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
+    command = [sys.executable, *json.loads(check)[1:]]
+    return subprocess.run(command, env=environment, check=False, capture_output=True, timeout=30).returncode

@@ -1,5 +1,7 @@
 """Two Ray nodes on loopback, one of which is killed under load. `make test-ray` runs this; Ray is optional."""
 
+import asyncio
+import json
 import os
 import threading
 import time
@@ -11,7 +13,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.requests import Request
 
+from service.settings import Settings
 from tests.bundles import write_bundle
 from tests.e2e.conftest import free_port
 from tests.pictures import draw, encode
@@ -121,3 +125,28 @@ def listening() -> set[str]:
 def wait_for(busy: threading.Semaphore, answers: int) -> None:
     for _ in range(answers):
         assert busy.acquire(timeout=100), "the cluster answers no more"
+
+
+class Replicas:
+    """Stands for the handle of all replicas, none of which must be asked."""
+
+    @property
+    def answer(self) -> Any:
+        raise AssertionError("a replica was asked")
+
+
+def front(**settings: Any) -> Any:
+    return application.Front(Replicas(), Settings(**settings))
+
+
+@pytest.mark.parametrize("change", ["load", "unload"])
+def test_no_replica_changes_its_models_for_itself_alone(change: str) -> None:
+    scope = {"type": "http", "method": "POST", "path": f"/models/tiny/{change}", "query_string": b"", "headers": []}
+    answer = asyncio.run(front()(Request(scope)))
+    assert answer.status_code == 409
+    assert json.loads(answer.body)["type"] == "urn:neurotriage:problem:load-failed"
+
+
+def test_the_front_holds_bodies_to_the_settings_bounds() -> None:
+    bounds = front(body_least_bytes_per_second=2000, max_bytes_per_client=200_000_000)._intake
+    assert (bounds.least_rate, bounds.max_bytes_per_client) == (2000, 200_000_000)

@@ -66,6 +66,16 @@ def test_a_model_of_two_classes_shows_two_bars(desk: Desk) -> None:
     expect(desk.page.locator("#filters")).not_to_contain_text("glioma")
 
 
+def test_a_filter_that_hides_everything_is_still_shown_as_chosen(desk: Desk) -> None:
+    desk.drop(("a.png", png(1)))
+    desk.wait_for(answered=1)
+    desk.page.locator(f'[data-filter^="{CLASS}g"]').click()
+    desk.page.locator("#model").select_option(BINARY)
+    expect(desk.page.locator("#filters")).to_contain_text("lesion")
+    expect(desk.page.locator('#filters [aria-pressed="true"]')).to_have_text("glioma 0")
+    expect(desk.page.locator("#nothing")).to_be_visible()
+
+
 def test_the_list_is_filtered_by_class_and_exported_as_shown(desk: Desk) -> None:
     desk.drop(*((f"{seed}.png", png(seed)) for seed in range(12)), ("=cmd,1.png", b"no picture"))
     desk.wait_for(answered=12, failed=1)

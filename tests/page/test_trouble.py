@@ -1,3 +1,4 @@
+import base64
 import json
 import time
 from pathlib import Path
@@ -14,6 +15,25 @@ pytestmark = pytest.mark.page
 
 KEY = "correct horse"
 DROPPED = [(f"{seed}.png", png(seed)) for seed in range(20)]
+
+
+DROP_FOLDERS = """content => {
+    const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+    const file = name => ({ name, isFile: true, file: found => found(new File([bytes], name)) });
+    const gone = name => ({ name, isFile: true, file: (_, fail) => fail(new DOMException("", "NotFoundError")) });
+    const folder = (name, portions, broken) => ({ name, isDirectory: true, createReader: () => ({
+        readEntries: (found, fail) => portions.length || !broken ? found(portions.shift() ?? [])
+            : fail(new DOMException("", "NotReadableError")),
+    }) });
+    const drop = new Event("drop", { bubbles: true, cancelable: true });
+    const entries = [
+        folder("whole", [[file("a.png"), gone("moved.png"), folder("locked", [], true)]]),
+        folder("<b>half</b>", [[file("b.png")]], true),
+    ];
+    const items = entries.map(entry => ({ webkitGetAsEntry: () => entry }));
+    drop.dataTransfer = { types: ["Files"], files: [], items };
+    document.dispatchEvent(drop);
+}"""
 
 
 def refuse(route: Route, status: int, title: str, detail: str, **headers: str) -> None:
@@ -105,3 +125,24 @@ def test_no_model_at_all_is_said(desk: Desk) -> None:
     desk.page.route("**/models", lambda route: route.fulfill(json={"default": None, "models": []}))
     desk.page.reload()
     expect(desk.page.locator("#notice")).to_contain_text("No model serves here")
+
+
+def test_what_cannot_be_read_of_a_drop_is_named_and_the_rest_is_answered(desk: Desk) -> None:
+    desk.page.evaluate(DROP_FOLDERS, base64.b64encode(png(1)).decode())
+    desk.wait_for(answered=2)
+    assert sorted(desk.names) == ["a.png", "b.png"]
+    unread = desk.page.locator("#unread")
+    expect(unread).to_have_text("Could not be read: <b>half</b>, moved.png, locked.")
+    desk.drop(("c.png", png(3)))
+    expect(unread).to_be_hidden()
+
+
+def test_slices_that_were_removed_keep_no_place_from_those_that_came(desk: Desk) -> None:
+    refusals = {"Retry-After": "60"}
+    desk.page.route("**/predict*", lambda route: refuse(route, 429, "Too many requests", "Later", **refusals))
+    desk.drop(*DROPPED[:6])
+    expect(desk.page.locator("#list")).to_contain_text("Asking again in")
+    desk.page.get_by_role("button", name="Clear").click()
+    desk.page.unroute("**/predict*")
+    desk.drop(("new.png", png(30)))
+    desk.wait_for(answered=1)

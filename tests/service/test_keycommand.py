@@ -53,7 +53,9 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
         ["list"],
     ):
         assert run(arguments) == 2, arguments
-        assert capsys.readouterr().err.startswith("keys: ")
+        told = capsys.readouterr().err
+        assert told.startswith("keys: ")
+        assert len(told.splitlines()) == 1, told
 
 
 def test_many_at_once_lose_no_key(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from service.settings import Settings, read_settings
 
@@ -49,7 +48,7 @@ def test_another_programs_names_in_dotenv_are_none_of_ours() -> None:
 )
 def test_values_without_sense_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"NEUROTRIAGE_{name}", value)
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match=rf"^{name.lower()}: Input should be [^\n]+$"):
         read_settings()
 
 
@@ -59,15 +58,15 @@ def test_every_setting_says_what_it_is() -> None:
 
 def test_limits_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEUROTRIAGE_MAX_BYTES_IN_FLIGHT", "1000")
-    with pytest.raises(ValidationError, match="max_bytes_in_flight"):
+    with pytest.raises(ValueError, match="max_bytes_in_flight"):
         read_settings()
     monkeypatch.delenv("NEUROTRIAGE_MAX_BYTES_IN_FLIGHT")
     monkeypatch.setenv("NEUROTRIAGE_MAX_BYTES_PER_CLIENT", "1000")
-    with pytest.raises(ValidationError, match="max_bytes_per_client"):
+    with pytest.raises(ValueError, match="max_bytes_per_client"):
         read_settings()
     monkeypatch.delenv("NEUROTRIAGE_MAX_BYTES_PER_CLIENT")
     monkeypatch.setenv("NEUROTRIAGE_DRAIN_NOTICE_SECONDS", "20")
-    with pytest.raises(ValidationError, match="drain_notice_seconds"):
+    with pytest.raises(ValueError, match="drain_notice_seconds"):
         read_settings()
 
 

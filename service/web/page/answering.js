@@ -38,15 +38,16 @@ async function answer(worklist, models, slice, key) {
   if (!worklist.slices.has(slice.id)) return;
   if (!worklist.models.includes(key)) return worklist.note(slice, key, null);
   worklist.note(slice, key, { state: "asking" });
+  const { signal } = slice.leaving;
   try {
     const body = await read(slice.file);
     const path = `/predict?${query(models.named(key))}`;
     const waiting = (error, seconds) =>
       worklist.note(slice, key, { state: "asking", note: `${error.words} Asking again in ${Math.ceil(seconds)} s.` });
-    const given = await patiently(() => ask(path, { method: "POST", body }), { waiting });
+    const given = await patiently(() => ask(path, { method: "POST", body, signal }), { signal, waiting });
     worklist.note(slice, key, { state: "answered", answer: given });
   } catch (problem) {
-    worklist.note(slice, key, { state: "failed", problem });
+    if (!signal.aborted) worklist.note(slice, key, { state: "failed", problem });
   }
 }
 

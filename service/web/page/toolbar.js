@@ -47,7 +47,9 @@ function showProgress(worklist) {
 
 function showFilters(worklist) {
   const answers = [...worklist.slices.values()].map((slice) => worklist.outcome(slice)?.answer).filter(Boolean);
-  const classes = [...new Set(answers.flatMap(({ probabilities }) => Object.keys(probabilities)))];
+  // The one that is chosen stays to be seen, also where the model that answers now knows no such class.
+  const chosen = worklist.filter.startsWith(OF_CLASS) ? [worklist.filter.slice(OF_CLASS.length)] : [];
+  const classes = [...new Set([...answers.flatMap(({ probabilities }) => Object.keys(probabilities)), ...chosen])];
   const words = new Map([
     [ALL, "all"],
     ...classes.map((name) => [OF_CLASS + name, className(name)]),

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{state: "waiting" | "asking" | "answered" | "failed", note?: string, answer?: any, problem?: any}} Outcome
- * @typedef {{id: number, file: File, name: string, outcomes: Map<string, Outcome>}} Slice
+ * @typedef {{id: number, file: File, name: string, outcomes: Map<string, Outcome>, leaving: AbortController}} Slice
  */
 
 export const ALL = "all";
@@ -32,16 +32,20 @@ export class Worklist extends EventTarget {
   add(files) {
     for (const file of files) {
       this.#last += 1;
-      const slice = { id: this.#last, file, name: file.name || `pasted ${this.#last}`, outcomes: new Map() };
+      const name = file.name || `pasted ${this.#last}`;
+      const slice = { id: this.#last, file, name, outcomes: new Map(), leaving: new AbortController() };
       this.slices.set(slice.id, slice);
       this.changed.add(slice);
     }
     this.#send("slices");
   }
 
-  /** @param {Slice[]} slices */
+  /** Take slices out, and back what is being asked about them. @param {Slice[]} slices */
   remove(slices) {
-    for (const slice of slices) this.slices.delete(slice.id);
+    for (const slice of slices) {
+      this.slices.delete(slice.id);
+      slice.leaving.abort();
+    }
     if (this.opened && !this.slices.has(this.opened.id)) this.open(null);
     this.#send("slices");
   }

@@ -1,7 +1,9 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.settings import Settings
@@ -13,6 +15,21 @@ def test_a_service_with_a_model_is_live_and_ready(client: TestClient) -> None:
     assert client.get("/livez").json() == {"live": True}
     body = client.get("/readyz").json()
     assert (body["ready"], body["reason"], body["models"][0]["state"]) == (True, None, "ready")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_method_that_a_probe_may_not_use_is_told_those_that_it_may(client: TestClient, path: str) -> None:
+    refused = client.post(path)
+    assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+    assert client.head(path).status_code == client.get(path).status_code == 200
+    assert set(client.get("/openapi.json").json()["paths"][path]) == {"get"}
+
+
+def test_a_start_without_a_model_that_could_answer_is_told_by_log_and_readiness(tmp_path: Path) -> None:
+    with capture_logs() as lines, TestClient(create_app(Settings(models=tmp_path / "mistyped"))) as client:
+        assert client.get("/readyz").json()["reason"] == "the repository holds no model"
+    told = {"event": "not-ready", "log_level": "error", "reason": "the repository holds no model"}
+    assert [line for line in lines if line["event"] == "not-ready"] == [told]
 
 
 def test_metrics_count_what_happened(client: TestClient) -> None:

@@ -142,7 +142,19 @@ def test_a_bucket_is_read_and_written_by_its_address(archive: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "case", ["no folder", "other model", "inside", "two runs", "unknown model", "no file system", "no text"]
+    "case",
+    [
+        "no folder",
+        "other model",
+        "inside",
+        "inside by a detour",
+        "inside by a link",
+        "links in a circle",
+        "two runs",
+        "unknown model",
+        "no file system",
+        "no text",
+    ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
     archive: Path, tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str], case: str
@@ -157,6 +169,15 @@ def test_what_cannot_be_done_is_said_in_a_line(
         assert score(archive, out, "--model", "other") == 2
     elif case == "inside":
         assert score(archive, archive / "out") == 2
+    elif case == "inside by a detour":
+        assert score(archive, out / ".." / archive.name / "out") == 2
+    elif case == "inside by a link":
+        (tmp_path / "link").symlink_to(archive)
+        assert score(archive, tmp_path / "link" / "out") == 2
+    elif case == "links in a circle":
+        (archive / "left" / "others").symlink_to(archive / "right")
+        (archive / "right" / "others").symlink_to(archive / "left")
+        assert score(archive, out) == 2
     elif case == "no text":
         (archive / os.fsdecode(b"Sch\xe4del.png")).write_bytes(png(1))
         assert score(archive, out) == 2
@@ -172,6 +193,9 @@ def test_what_cannot_be_done_is_said_in_a_line(
         "no folder": "is no folder",
         "other model": "rows of another model",
         "inside": "OUT lies in IN",
+        "inside by a detour": "OUT lies in IN",
+        "inside by a link": "OUT lies in IN",
+        "links in a circle": "leads back to a folder that holds it",
         "no text": r"not UTF-8, as a row's path must be: b'" + f"{archive}/Sch\\xe4del.png'",
         "two runs": "another run writes",
         "unknown model": "No such model",
