@@ -36,7 +36,7 @@ def test_an_index_that_breaks_off_within_a_line_is_refused(tmp_path: Path, cut: 
     path = tmp_path / "index.csv"
     write_index(ROWS, path)
     path.write_bytes(path.read_bytes()[:-cut])
-    with pytest.raises(DataError, match="no index.* breaks off"):
+    with pytest.raises(DataError, match=r"no index.* breaks off"):
         read_index(path)
 
 
