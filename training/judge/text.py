@@ -23,8 +23,8 @@ def protocol(data: DataConfig, curves: int, sanity: int) -> str:
         f"correlation with the map of the same network with all its weights shuffled, on {sanity} tumours (Adebayo et "
         "al. 2018). A map without evidence counts 0 for pointing, energy, IoU and correlation. The default has the "
         f"highest mean of pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile "
-        "intervals of a bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines also taught "
-        "networks whose recipe says so, of the training folds alone."
+        "intervals of a bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines "
+        "also taught networks whose recipe says so, of the training folds alone."
     )
 
 
