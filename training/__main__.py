@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service.contract.card import CARD_FILE
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
@@ -76,7 +77,7 @@ def evaluate(
         Path | None, typer.Option(help="Pictures from elsewhere: a folder of yes/ and no/, or of classes.")
     ] = None,
     *,
-    out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run, if it is no bundle.")] = None,
     remark: Annotated[
         list[str] | None, typer.Option(help="What a reader of the figures must know; may be repeated.")
     ] = None,
@@ -87,6 +88,8 @@ def evaluate(
         raise typer.BadParameter("give either --data or --folder")
     if folder and remark:
         raise typer.BadParameter("--remark belongs to the report on the test folds: give it with --data")
+    if folder and not out and (run / CARD_FILE).exists():
+        raise typer.BadParameter(f"{run} is a registered version, which nothing is added to: say with --out where to")
     if data:
         line.evaluate(data, run, resamples, remark or ())
     elif folder:
