@@ -77,7 +77,7 @@ def evaluate(
         Path | None, typer.Option(help="Pictures from elsewhere: a folder of yes/ and no/, or of classes.")
     ] = None,
     *,
-    out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run, if it is no bundle.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the report on a folder goes; none: into the run.")] = None,
     remark: Annotated[
         list[str] | None, typer.Option(help="What a reader of the figures must know; may be repeated.")
     ] = None,
