@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service.contract.card import CARD_FILE
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
@@ -87,6 +88,8 @@ def evaluate(
         raise typer.BadParameter("give either --data or --folder")
     if folder and remark:
         raise typer.BadParameter("--remark belongs to the report on the test folds: give it with --data")
+    if folder and not out and (run / CARD_FILE).exists():
+        raise typer.BadParameter(f"{run} is a registered version, which nothing is added to: say with --out where to")
     if data:
         line.evaluate(data, run, resamples, remark or ())
     elif folder:

@@ -17,7 +17,7 @@ from training.run import RECIPE, load_best, load_folds
 from training.scores import Ints, expected_calibration_error, negative_log_likelihood
 from training.validation import logits_of
 from training.variants.guard import refuse_quantized
-from training.whole import write_whole
+from training.whole import read_whole, write_whole
 
 CALIBRATION = "calibration.json"
 
@@ -55,7 +55,7 @@ def calibrate(data: Path, run: Path) -> Calibration:
 def read_temperature(run: Path) -> float:
     """The temperature of the run's best checkpoint; raises `OrderError` where it was fitted to another one."""
     path = made_by("calibrate", run / CALIBRATION)
-    found = Calibration.model_validate_json(path.read_bytes())
+    found = read_whole(path, Calibration)
     if found.checkpoint_sha256 != sha256_of(run / checkpoint.BEST):
         raise OrderError(f"{path} was fitted to another checkpoint: run `python -m training calibrate` again")
     return found.temperature

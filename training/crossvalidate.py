@@ -22,7 +22,7 @@ from training.predictions import read_predictions
 from training.report import Report
 from training.run import RECIPE
 from training.train import train
-from training.whole import write_whole
+from training.whole import read_whole, write_whole
 
 CROSSVALIDATION = "crossvalidation.json"
 FOLD = "fold-"
@@ -81,7 +81,7 @@ def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
 
 def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
     """The figures of finished runs, one a fold."""
-    reports = [Report.model_validate_json((run / REPORT_FILE).read_bytes()) for run in runs]
+    reports = [read_whole(run / REPORT_FILE, Report) for run in runs]
     chosen = [chosen_line(read_history(run)) for run in runs]
     pooled = measure.known_figures(_pool(recipe, runs), recipe.seed, resamples)
     return CrossValidation(

@@ -26,7 +26,7 @@ from training.intervals import RESAMPLES, Interval
 from training.measure import count
 from training.run import RECIPE, input_spec
 from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
-from training.whole import write_whole
+from training.whole import read_whole, write_whole
 
 SEED = 0
 TYPES = ("glioma", "meningioma", "pituitary")
@@ -122,7 +122,7 @@ def _refuse_strange(rows: Sequence[Row], asked: Asked, folder: Path) -> None:
 
 
 def _refuse_other(path: Path, found: Found) -> None:
-    if path.exists() and External.model_validate_json(path.read_bytes()).pictures_sha256 not in {None, _digest(found)}:
+    if path.exists() and read_whole(path, External).pictures_sha256 not in {None, _digest(found)}:
         raise DataError(f"{path} is the report on another folder of this name: remove it, or choose another --out")
 
 

@@ -2,11 +2,14 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from training.errors import OrderError
 
 HISTORY = "history.jsonl"
 CURVES = "curves.png"
@@ -21,20 +24,32 @@ def without_nan(figures: dict[str, float]) -> Line:
 
 
 def write_line(run: Path, line: Line) -> None:
-    """Append to `<run>/history.jsonl`."""
-    with (run / HISTORY).open("a") as history:
+    """Append to `<run>/history.jsonl`, in place of a line that broke off there."""
+    path = run / HISTORY
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    with path.open("a") as history:
         history.write(json.dumps(line) + "\n")
 
 
 def read_history(run: Path) -> list[Line]:
-    """The lines of a run, the last one of each epoch: an interruption may fall between a line and its checkpoint."""
-    lines = [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
+    """The lines of a run, the last one of each epoch: an interruption may fall between a line and its checkpoint.
+
+    One that breaks off, for want of room on the disk, does not count: it comes again with its epoch.
+    """
+    lines = [json.loads(line) for line in (run / HISTORY).read_text().splitlines(keepends=True) if line.endswith("\n")]
     return list({line["epoch"]: line for line in lines}.values())
 
 
 def chosen_line(lines: Sequence[Line]) -> Line:
-    """The line of the epoch that was chosen: the last one that was better than all before it."""
-    return next(line for line in reversed(lines) if line["best"])
+    """The line of the epoch that was chosen: the last one that was better than all before it.
+
+    Raises `OrderError` where no epoch is over.
+    """
+    chosen = [line for line in lines if line["best"]]
+    if not chosen:
+        raise OrderError("no epoch of the training is over: run `python -m training train` first")
+    return chosen[-1]
 
 
 def draw_curves(runs: Sequence[Path], target: Path) -> Path:

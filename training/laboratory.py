@@ -81,5 +81,7 @@ def tune(
     changes: Changes = None,
 ) -> None:
     """Search learning rate, dropout, widths and augmentation: <run>/best_trial.json, importance.png, a recipe."""
-    best = tune_step.tune(read_recipe(recipe, changes or ()), data, run, trials)
-    say(f"tune → {run / tune_step.BEST_TRIAL}: trial {best.number}, {best.value:.4f}, {best.params}")
+    chosen = read_recipe(recipe, changes or ())
+    best = tune_step.tune(chosen, data, run, trials)
+    figure = f"{chosen.best_by} {tune_step.as_score(chosen, best.value or 0.0):.4f}"
+    say(f"tune → {run / tune_step.BEST_TRIAL}: trial {best.number}, {figure}, {best.params}")

@@ -65,10 +65,7 @@ def known_figures(known: Predictions, seed: int, resamples: int) -> dict[str, In
             "brier_uncalibrated": scores.brier(raw, right),
         }
 
-    found = intervals(figures, known.slices.rows, seed, resamples)
-    groups = count(known.slices.rows)[1].values()
-    asked = {"accuracy": sum(groups), "macro_f1": sum(groups), "auroc": min(groups)}
-    return found | {name: bounded(found[name], number) for name, number in asked.items()}
+    return _with_bounds(intervals(figures, known.slices.rows, seed, resamples), known.slices.rows)
 
 
 def by_class(figures: dict[str, Interval], rows: Sequence[Row], names: Sequence[str]) -> dict[str, ClassFigures]:
@@ -94,7 +91,7 @@ def baseline(probs: Probabilities, known: Predictions, seed: int, resamples: int
         area = scores.auroc(probs[chosen], targets[chosen])
         return {"accuracy": labels["accuracy"], "macro_f1": labels["macro_f1"], "auroc": area}
 
-    return Baseline(**intervals(figures, known.slices.rows, seed, resamples))
+    return Baseline(**_with_bounds(intervals(figures, known.slices.rows, seed, resamples), known.slices.rows))
 
 
 def by_source(predictions: Predictions, seed: int, resamples: int) -> tuple[Source, ...]:
@@ -124,6 +121,13 @@ def count(rows: Sequence[Row]) -> tuple[dict[str, int], dict[str, int]]:
     slices = {label: sum(row.label == label for row in rows) for label in labels}
     groups = {label: len({(row.dataset, row.group) for row in rows if row.label == label}) for label in labels}
     return slices, groups
+
+
+def _with_bounds(found: dict[str, Interval], rows: Sequence[Row]) -> dict[str, Interval]:
+    """The figures, those over all classes with the bound that they lack where no resample moved them from 0 or 1."""
+    groups = count(rows)[1].values()
+    asked = {"accuracy": sum(groups), "macro_f1": sum(groups), "auroc": min(groups)}
+    return found | {name: bounded(found[name], number) for name, number in asked.items()}
 
 
 def _tumor_or_not(name: str, asked: Predictions, seed: int, resamples: int) -> TumorOrNot:

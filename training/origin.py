@@ -9,7 +9,7 @@ import onnxruntime
 from pydantic import BaseModel, ConfigDict
 
 from training.errors import made_by
-from training.whole import write_whole
+from training.whole import read_whole, write_whole
 
 ORIGIN_FILE = "origin.json"
 LIBRARIES = ("torch", "timm", "accelerate", "numpy", "pillow", "onnx", "onnxscript")
@@ -40,7 +40,7 @@ def write_origin(run: Path, weights: str) -> None:
 
 def read_origin(run: Path) -> Origin:
     """What `train` wrote down."""
-    return Origin.model_validate_json(made_by("train", run / ORIGIN_FILE).read_bytes())
+    return read_whole(made_by("train", run / ORIGIN_FILE), Origin)
 
 
 def commit() -> str:

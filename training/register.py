@@ -26,6 +26,7 @@ from training.variants.gate import matching_variant
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of
 from training.variants.report import VARIANT
+from training.whole import read_whole
 
 GOLDEN_TOLERANCE = 1e-4
 COPIED = {MODEL_FILE: "export", REPORT_FILE: "evaluate", CONFUSION: "evaluate"}
@@ -115,7 +116,7 @@ def _variant_files(run: Path) -> dict[str, str]:
 
 def _matching_report(run: Path) -> Report:
     graph, temperature = read_graph(run), read_temperature(run)
-    report = Report.model_validate_json(made_by("evaluate", run / REPORT_FILE).read_bytes())
+    report = read_whole(made_by("evaluate", run / REPORT_FILE), Report)
     if (report.measured.sha256, report.measured.temperature) != (sha256_of(graph), temperature):
         raise RegisterError(f"{run / REPORT_FILE} was measured on another graph or temperature: run evaluate again")
     return report

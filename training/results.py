@@ -21,6 +21,7 @@ from training.line import say
 from training.report import Report
 from training.tables import section
 from training.variants.report import VARIANT, beside, read_variant
+from training.whole import read_whole
 
 RESULTS = Path("training/RESULTS.md")
 HEAD = """# Results
@@ -42,6 +43,8 @@ def results(folders: Folders, out: Out = RESULTS, published: Published = PUBLISH
     parts = [HEAD.format(folders=" ".join(map(str, folders))), *evidence(plan, kept, out)]
     out.write_text("\n\n".join((*(part.strip() for part in parts), *_reports(folders, out))) + "\n")
     say(f"results → {out}")
+    for path in sorted({*_all(folders, REPORT_FILE)} - {*_find(folders, REPORT_FILE).values()}):
+        say(f"  passed over, since another one bears its name: {path}", markup=False)
     for run in missing(plan, kept):
         say(f"  not run yet: {run}", markup=False)
 
@@ -54,22 +57,29 @@ def name_of(folder: Path) -> str:
 
 
 def _reports(folders: Sequence[Path], out: Path) -> Iterator[str]:
-    reports = {name_of(path.parent): Report.model_validate_json(path.read_bytes())
-               for path in _find(folders, REPORT_FILE)}  # fmt: skip
+    reports = {name: read_whole(path, Report) for name, path in _find(folders, REPORT_FILE).items()}
     if reports:
         yield section("Classification", "\n\n".join(classification(reports)))
-    judged = [section(name_of(path.parent), _explanations(path, out), 3) for path in _find(folders, EXPLANATIONS)]
+    judged = [section(name, _explanations(path, out), 3) for name, path in _find(folders, EXPLANATIONS).items()]
     if judged:
         yield section("Explanations", "\n\n".join(judged))
-    variants = [section(name_of(path.parent), _variant(path), 3) for path in _find(folders, VARIANT)]
+    variants = [section(name, _variant(path), 3) for name, path in _find(folders, VARIANT).items()]
     if variants:
         yield section("Variants", "\n\n".join(variants))
 
 
-def _find(folders: Sequence[Path], file: str) -> list[Path]:
-    """Every such file, bundles' first."""
-    found = sorted(path for folder in folders for path in folder.rglob(file))
-    return sorted(found, key=lambda path: not _is_bundle(path.parent))
+def _find(folders: Sequence[Path], file: str) -> dict[str, Path]:
+    """Every such file by its name, bundles' first; of several of a name that one which the tables are made from."""
+    found: dict[str, Path] = {}
+    for path in _all(folders, file):
+        found.setdefault(name_of(path.parent), path)
+    return dict(sorted(found.items(), key=lambda named: (not _is_bundle(named[1].parent), named[1])))
+
+
+def _all(folders: Sequence[Path], file: str) -> Iterator[Path]:
+    """Folder by folder as they were named, those of a folder's own runs before what lies deeper in it."""
+    for folder in folders:
+        yield from sorted(folder.rglob(file), key=lambda path: (len(path.parts), path))
 
 
 def _explanations(path: Path, out: Path) -> str:

@@ -120,7 +120,7 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     scores: list[float] = []
 
     def watch(line: Line) -> None:
-        scores.append(_as_score(recipe, line[recipe.best_by]))
+        scores.append(as_score(recipe, line[recipe.best_by]))
         trial.report(max(scores), line["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -132,7 +132,7 @@ def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
     return max(scores)
 
 
-def _as_score(recipe: Recipe, figure: float) -> float:
+def as_score(recipe: Recipe, figure: float) -> float:
     """The figure as a score, of which more is better; and a score as the figure."""
     return -figure if recipe.best_by == "val_loss" else figure
 
@@ -140,7 +140,7 @@ def _as_score(recipe: Recipe, figure: float) -> float:
 def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     best = study.best_trial
     counts = {state.name.lower(): sum(trial.state == state for trial in study.trials) for state in DONE}
-    value = _as_score(recipe, best.value or 0.0)
+    value = as_score(recipe, best.value or 0.0)
     told = {"trial": best.number, recipe.best_by: value, "parameters": best.params, "trials": counts}
     told["importances"] = importances(study)
     write_whole(run / BEST_TRIAL, json.dumps(told, indent=2) + "\n")
@@ -148,7 +148,7 @@ def _write(study: optuna.Study, recipe: Recipe, run: Path) -> None:
     target = run / f"{recipe.name}-best.yaml"
     command = f"# python -m training experiment {target} --data ../shared/data --run runs/{recipe.name}-best\n"
     target.write_text(command + yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
-    _draw_importance(study, run / IMPORTANCE)
+    _draw_importance(study, recipe, run / IMPORTANCE)
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -157,16 +157,16 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return optuna.importance.get_param_importances(study) if complete >= ENOUGH else {}
 
 
-def _draw_importance(study: optuna.Study, path: Path) -> None:
-    """The importances, and every trial's best figure."""
+def _draw_importance(study: optuna.Study, recipe: Recipe, path: Path) -> None:
+    """The importances, and every trial's best figure; one that diverged in its first epoch has none."""
     shares = importances(study)
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     bars, points = figure.subplots(1, 2)
     bars.barh(list(shares)[::-1], list(shares.values())[::-1])
     bars.set(xlabel="importance", title="which choice matters" if shares else f"fewer than {ENOUGH} complete trials")
     for state in DONE:
-        chosen = [trial for trial in study.trials if trial.state == state]
-        values = [max(trial.intermediate_values.values(), default=trial.value or 0.0) for trial in chosen]
+        chosen = [trial for trial in study.trials if trial.state == state and trial.intermediate_values]
+        values = [as_score(recipe, max(trial.intermediate_values.values())) for trial in chosen]
         points.plot([trial.number for trial in chosen], values, "o", label=state.name.lower())
     points.set(xlabel="trial", title="best validation figure")
     points.legend()

@@ -1,9 +1,12 @@
 import math
+import os
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from training.history import draw_curves, read_history, without_nan, write_line
+from training.errors import OrderError
+from training.history import HISTORY, chosen_line, draw_curves, read_history, without_nan, write_line
 
 
 def write(run: Path, losses: list[float]) -> Path:
@@ -18,6 +21,20 @@ def test_an_epoch_that_was_written_twice_counts_once(tmp_path: Path) -> None:
     run = write(tmp_path / "a", [0.5, 0.4])
     write_line(run, {"epoch": 1, "train_loss": 0.3})
     assert [line["train_loss"] for line in read_history(run)] == [0.5, 0.3]
+
+
+def test_a_line_that_broke_off_does_not_count_and_makes_room_for_its_epoch(tmp_path: Path) -> None:
+    """As a full disk leaves it: the epoch has no checkpoint yet, and comes again."""
+    run = write(tmp_path / "a", [0.5, 0.4])
+    os.truncate(run / HISTORY, (run / HISTORY).stat().st_size - 20)
+    assert [line["train_loss"] for line in read_history(run)] == [0.5]
+    write_line(run, {"epoch": 1, "train_loss": 0.3})
+    assert [line["train_loss"] for line in read_history(run)] == [0.5, 0.3]
+
+
+def test_without_a_finished_epoch_none_was_chosen() -> None:
+    with pytest.raises(OrderError, match="no epoch"):
+        chosen_line([])
 
 
 def test_what_cannot_be_known_is_none() -> None:

@@ -7,6 +7,7 @@ from service.contract.card import read_card
 from training.__main__ import main
 from training.config import Recipe
 from training.datacard import CARD
+from training.register import register
 
 
 def run_line(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
@@ -82,3 +83,16 @@ def test_a_step_out_of_order_says_which_one_comes_first(
 
 def test_registering_needs_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_line(monkeypatch, "register", "--run", tmp_path) == 2
+
+
+def test_a_registered_version_is_asked_about_a_folder_without_being_added_to(
+    finished: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = register(finished, tmp_path / "models", "First version.")
+    files = {path.name for path in bundle.iterdir()}
+    words = ("evaluate", "--run", bundle, "--folder", pictures / "drawn", "--resamples", "1000")
+    assert run_line(monkeypatch, *words) == 2
+    assert "--out" in capsys.readouterr().err
+    assert run_line(monkeypatch, *words, "--out", tmp_path / "asked") == 0
+    assert (tmp_path / "asked" / "external-drawn.json").exists()
+    assert {path.name for path in bundle.iterdir()} == files

@@ -3,7 +3,7 @@ import pytest
 
 from training.data.index import Row
 from training.data.slices import Slices
-from training.measure import Predictions, known_figures
+from training.measure import Predictions, baseline, known_figures
 
 
 def row(label: str, number: int) -> Row:
@@ -11,11 +11,15 @@ def row(label: str, number: int) -> Row:
 
 
 def test_answers_that_are_all_right_are_not_called_certain() -> None:
+    """Nor a trivial answer's, where sizes give the label away."""
     rows = [row("no_tumor", i) for i in range(30)] + [row("tumor", i) for i in range(10)]
     right = np.array([[row.label == name for name in ("no_tumor", "tumor")] for row in rows])
     slices = Slices(rows, np.zeros((40, 0, 0), np.uint8), right)
     probs = np.where(right, 0.9, 0.1)
-    found = known_figures(Predictions(slices, probs, probs, ("no_tumor", "tumor")), seed=1, resamples=50)
+    predictions = Predictions(slices, probs, probs, ("no_tumor", "tumor"))
+    found = known_figures(predictions, seed=1, resamples=50)
+    trivial = baseline(probs, predictions, seed=1, resamples=50)
     for name, groups in {"accuracy": 40, "macro_f1": 40, "auroc": 10}.items():
-        assert (found[name].value, found[name].high) == (1, 1)
-        assert found[name].low == pytest.approx(0.025 ** (1 / groups))
+        for interval in (found[name], getattr(trivial, name)):
+            assert (interval.value, interval.high) == (1, 1)
+            assert interval.low == pytest.approx(0.025 ** (1 / groups))

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from training import laboratory
 from training import tune as step
 from training.config import Recipe, Stage, read_recipe
 from training.errors import DivergedError, RecipeError
@@ -121,7 +122,11 @@ def test_a_search_does_not_go_on_with_another_recipe_or_on_other_rows(
 
 
 def test_a_loss_that_was_searched_for_is_told_as_one(
-    tuned: Recipe, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: Recipe,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     losses = iter([0.5, 0.25, 0.75])
 
@@ -133,6 +138,9 @@ def test_a_loss_that_was_searched_for_is_told_as_one(
     run = tmp_path / "runs" / "tune"
     assert tune(tuned.model_copy(update={"best_by": "val_loss"}), pictures, run, trials=3).number == 1
     assert json.loads((run / BEST_TRIAL).read_text())["val_loss"] == 0.25
+    (tmp_path / "tune.yaml").write_text(tuned.model_dump_json())
+    laboratory.tune(tmp_path / "tune.yaml", pictures, run, trials=3, changes=["best_by=val_loss"])
+    assert "trial 1, val_loss 0.2500" in capsys.readouterr().out
 
 
 def test_every_choice_reaches_the_recipe(tuned: Recipe) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from training.config import DataConfig
 from training.data.index import NO_FOLD, TESTING, Row
 from training.data.splits import assign_folds
+from training.errors import DataError
 
 
 def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:
@@ -14,7 +15,8 @@ def arrange(rows: Sequence[Row], config: DataConfig, seed: int) -> list[Row]:
     A row that copies another row's picture is dropped, or the other row with its near-duplicates (`config.keep`).
     Folds are as published and dealt by group where none is (`published`), or dealt anew by group (`group`), by slice,
     letting near-duplicates span folds as much earlier work did (`random`), or by group with the publisher's test
-    slices as the last fold (`official`).
+    slices as the last fold (`official`). Raises `DataError` where published folds go beyond `config.folds`: their
+    slices would be neither learnt nor measured.
     """
     kept = [replace(row, label=config.relabel.get(row.label, row.label)) for row in KEPT[config.keep](rows)]
     dealt = SPLITS[config.split](kept, config.folds, seed)
@@ -34,6 +36,9 @@ def _without_originals(rows: Sequence[Row]) -> list[Row]:
 
 
 def _published(rows: Sequence[Row], folds: int, seed: int) -> list[Row]:
+    if beyond := {row.fold for row in rows} - set(range(NO_FOLD, folds + 1)):
+        named = ", ".join(map(str, sorted(beyond)))
+        raise DataError(f"the published folds {named} are none of 1 to {folds}: set data.folds to how many there are")
     dealt = iter(assign_folds([row for row in rows if row.fold == NO_FOLD], folds, seed))
     return [next(dealt) if row.fold == NO_FOLD else row for row in rows]
 

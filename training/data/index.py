@@ -42,11 +42,12 @@ def read_index(path: Path, datasets: Sequence[str] = ()) -> list[Row]:
     """Rows of the CSV at `path`, of the named datasets only where any are named.
 
     Columns that `Row` does not know are passed over; an empty fold is `NO_FOLD`. Raises `DataError` where a column is
-    missing or a group spans two folds.
+    missing, a line breaks off or a group spans two folds.
     """
     try:
         with path.open(newline="") as lines:
-            rows = [_row(line) for line in csv.DictReader(lines) if not datasets or line["dataset"] in datasets]
+            found = [_whole(line) for line in csv.DictReader(lines)]
+        rows = [_row(line) for line in found if not datasets or line["dataset"] in datasets]
     except (KeyError, ValueError) as error:
         raise DataError(f"{path} is no index with the columns {', '.join(COLUMNS)}: {error}") from None
     refuse_split_groups(rows)
@@ -74,6 +75,13 @@ def refuse_split_groups(rows: Iterable[Row]) -> None:
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of the file at `path`."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _whole(line: dict[str, str]) -> dict[str, str]:
+    """The line itself; raises `ValueError` where it ends before its last column, as that of a file cut short does."""
+    if None in line.values():
+        raise ValueError(f"the line of {line.get('path') or 'its last picture'} breaks off")
+    return line
 
 
 def _row(line: dict[str, str]) -> Row:

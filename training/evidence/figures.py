@@ -10,7 +10,6 @@
 * trial.NAME: of the best trial of a search
 """
 
-import json
 from collections.abc import Callable
 
 from service.contract.card import REPORT_FILE
@@ -33,7 +32,10 @@ def figure(kept: Kept, run: str, name: str) -> str | None:
     kind, _, rest = name.partition(".")
     if kind not in READERS:
         raise RecipeError(f"{name} is no figure: it begins with one of {', '.join(READERS)}")
-    return READERS[kind](kept, run, rest)
+    try:
+        return READERS[kind](kept, run, rest)
+    except (KeyError, AttributeError):
+        raise RecipeError(f"{name} is no figure: of {run} there is none that is called so") from None
 
 
 def spread(of: Spread) -> str:
@@ -75,29 +77,27 @@ def _pooled(kept: Kept, run: str, name: str) -> str | None:
 
 
 def _left_out(kept: Kept, run: str, name: str) -> str | None:
-    dataset, _, kind = name.partition(".")
+    dataset, _, kind = name.rpartition(".")
     report = kept.read(run, REPORT_FILE, Report)
     chosen = [of for of in report.tumor_or_not if of.left_out and of.dataset == dataset] if report else []
     return _interval(chosen[0].figures[kind]) if chosen else None
 
 
 def _external(kept: Kept, run: str, name: str) -> str | None:
-    folder, _, kind = name.partition(".")
+    folder, _, kind = name.rpartition(".")
     found = kept.read(run, f"external-{folder}.json", External)
     return _interval(found.figures[kind]) if found else None
 
 
 def _pruned(kept: Kept, run: str, name: str) -> str | None:
     method, _, kind = name.partition(".")
-    path = kept.path(run, PRUNING)
-    levels = json.loads(path.read_text())["levels"] if path else []
+    levels = kept.raw(run, PRUNING).get("levels", [])
     values = [f"{level['percent']} %: {level[kind]:.{DIGITS}f}" for level in levels if level["method"] == method]
     return " / ".join(values) or None
 
 
 def _trial(kept: Kept, run: str, name: str) -> str | None:
-    path = kept.path(run, BEST_TRIAL)
-    value = json.loads(path.read_text()).get(name) if path else None
+    value = kept.raw(run, BEST_TRIAL).get(name)
     return None if value is None else f"{value:.{DIGITS}f}"
 
 

@@ -1,10 +1,8 @@
 """What several runs show together: learning curves, costs, cross-validations, θ, pruning, tuning."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from training.crossvalidate import CROSSVALIDATION, CrossValidation
 from training.evidence.figures import figure, spread
@@ -52,7 +50,7 @@ def theta(study: Study, kept: Kept) -> str:
 
 def pruning(run: str, kept: Kept, picture: Path) -> str:
     """The levels of one pruning, as a table and a plot drawn to `picture`."""
-    found: dict[str, Any] = json.loads((kept.path(run, PRUNING) or Path()).read_text())
+    found = kept.raw(run, PRUNING)
     picture.parent.mkdir(parents=True, exist_ok=True)
     draw_levels(found["levels"], found["dense_accuracy"], picture)
     words = in_words(found["levels"], found["dense_accuracy"])
@@ -61,7 +59,7 @@ def pruning(run: str, kept: Kept, picture: Path) -> str:
 
 def tuning(run: str, kept: Kept, page: Path) -> str:
     """The best trial of a search, and which choice mattered."""
-    found = json.loads((kept.path(run, BEST_TRIAL) or Path()).read_text())
+    found = kept.raw(run, BEST_TRIAL)
     named = set(found) - {"trial", "parameters", "trials", "importances"}
     best = ", ".join(f"{name} {found[name]:.4f}" for name in sorted(named))
     trials = ", ".join(f"{count} {state}" for state, count in found["trials"].items())

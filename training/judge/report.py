@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from training.intervals import Interval
+from training.whole import read_whole
 
 EXPLANATIONS = "explanations.json"
 MEASURES = ("pointing", "energy", "iou", "deletion", "insertion")
@@ -99,4 +100,4 @@ class ExplanationReport(_Strict):
 
 def read_judgement(path: Path) -> ExplanationReport:
     """What `judge-explanations` wrote."""
-    return ExplanationReport.model_validate_json(path.read_bytes())
+    return read_whole(path, ExplanationReport)

@@ -21,10 +21,10 @@ def protocol(data: DataConfig, curves: int, sanity: int) -> str:
         "and insertion: area under the class's probability while the map's highest pixels are blurred away, or put "
         f"back into the blurred slice, on {curves} tumours spread evenly over the list. Shuffled: mean rank "
         f"correlation with the map of the same network with all its weights shuffled, on {sanity} tumours (Adebayo et "
-        "al. 2018). A map without evidence counts 0 for pointing, energy and IoU. The default has the highest mean of "
-        f"pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile intervals of a "
-        "bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines also taught "
-        "networks whose recipe says so, of the training folds alone."
+        "al. 2018). A map without evidence counts 0 for pointing, energy, IoU and correlation. The default has the "
+        f"highest mean of pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile "
+        "intervals of a bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines "
+        "also taught networks whose recipe says so, of the training folds alone."
     )
 
 

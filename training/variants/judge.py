@@ -14,7 +14,8 @@ from training.errors import DataError, made_by
 from training.external import Asked, read_asked
 from training.graph import Graph
 from training.index import INDEX
-from training.intervals import RESAMPLES, Chosen, intervals
+from training.intervals import RESAMPLES, Chosen, bounded, intervals
+from training.measure import count
 from training.pruning_report import compare_times
 from training.run import RECIPE
 from training.variants.report import VARIANT, Difference, VariantReport, bars
@@ -45,6 +46,7 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
         return {name: theirs[name] - ours[name] for name in names} | {"agreement": float(same)}
 
     found = intervals(differences, seen[0].rows, recipe.seed, resamples)
+    groups = sum(count(seen[0].rows)[1].values())
     whole = [scores.class_figures(probs, targets) for probs in answers]
     figures = {name: Difference(base=whole[0][name], variant=whole[1][name], difference=found[name]) for name in names}
     report = VariantReport(
@@ -54,7 +56,7 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
         temperature=variant.temperature,
         slices=len(targets),
         figures=figures,
-        agreement=found["agreement"],
+        agreement=bounded(found["agreement"], groups),
         furthest=float(np.abs(answers[0] - answers[1]).max()),
         time=time,
         bars=bars(figures, time),

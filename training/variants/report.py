@@ -8,6 +8,7 @@ from training.intervals import Interval
 from training.pruning_report import Ratio
 from training.report import Bar
 from training.tables import bullets, number, table
+from training.whole import read_whole
 
 VARIANT = "variant.json"
 MOST_LOST = 0.01
@@ -100,4 +101,4 @@ def limits(found: VariantReport | None, *, explained: bool) -> tuple[str, ...]:
 
 def read_variant(path: Path) -> VariantReport:
     """What was found."""
-    return VariantReport.model_validate_json(path.read_bytes())
+    return read_whole(path, VariantReport)

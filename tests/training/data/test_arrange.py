@@ -5,6 +5,7 @@ import pytest
 from training.config import DataConfig, Recipe
 from training.data.arrange import arrange
 from training.data.index import NO_FOLD, Row, refuse_split_groups
+from training.errors import DataError
 
 
 def row(dataset: str, label: str, number: int, **changes: object) -> Row:
@@ -43,6 +44,14 @@ def test_published_folds_stay_and_the_rest_is_dealt_by_group(config: DataConfig)
     assert rows[:20] == PUBLISHED
     refuse_split_groups(rows)
     assert Counter(row.fold for row in rows[20:]) == dict.fromkeys(range(1, 6), 16)
+
+
+def test_published_folds_that_no_split_could_name_are_refused(config: DataConfig) -> None:
+    """Slices of the fourth and fifth would be neither learnt nor measured, nor a cross-validation's."""
+    for strange in ([4, 5], [-1]):
+        rows = [row("first", "glioma", 2 * i, fold=fold) for i, fold in enumerate((1, 2, 3, *strange))]
+        with pytest.raises(DataError, match=f"published folds {', '.join(map(str, strange))} are none of 1 to 3"):
+            arrange(rows, config.model_copy(update={"folds": 3}), seed=1)
 
 
 def test_dealing_anew_by_group_forgets_published_folds(config: DataConfig) -> None:

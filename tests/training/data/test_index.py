@@ -31,6 +31,15 @@ def test_two_datasets_may_use_the_same_group_name() -> None:
     refuse_split_groups([ROWS[0], replace(ROWS[0], dataset="other", fold=2)])
 
 
+@pytest.mark.parametrize("cut", [20, 50, 90, 101])
+def test_an_index_that_breaks_off_within_a_line_is_refused(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "index.csv"
+    write_index(ROWS, path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DataError, match=r"no index.* breaks off"):
+        read_index(path)
+
+
 def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("path,label\na.png,glioma\n")
     with pytest.raises(DataError, match="no index with the columns"):

@@ -7,7 +7,7 @@ import yaml
 from service.contract.card import REPORT_FILE
 from training.config import Recipe, read_recipe
 from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread, recipe_of_fold
-from training.errors import RecipeError
+from training.errors import OrderError, RecipeError
 from training.evidence.figures import figure
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, PUBLISHED, Cell, comparison, missing, read_plan
@@ -39,7 +39,8 @@ def kept(finished: Path, tmp_path: Path) -> Kept:
     (home / BEST_TRIAL).write_text(json.dumps({"trial": 3, "val_accuracy": 0.875}))
     there = External(folder="there", graph_sha256="0", slices={}, groups={}, unreadable=0, threshold=0.5,
                      figures={"accuracy": HALF}, class_names=(), confusion={})  # fmt: skip
-    (home / "external-there.json").write_text(there.model_dump_json())
+    for folder in ("there", "v1.1"):
+        (home / f"external-{folder}.json").write_text(there.model_dump_json())
     return Kept([tmp_path / "empty", tmp_path / "results"])
 
 
@@ -54,6 +55,7 @@ def kept(finished: Path, tmp_path: Path) -> Kept:
         ("left_out.away.auroc", "0.500 [0.250, 0.750]"),
         ("left_out.drawn.auroc", None),
         ("external.there.accuracy", "0.500 [0.250, 0.750]"),
+        ("external.v1.1.accuracy", "0.500 [0.250, 0.750]"),
         ("pruned.oneshot.accuracy_after", "50 %: 0.700 / 90 %: 0.500"),
         ("pruned.channels.accuracy_after", None),
         ("trial.val_accuracy", "0.875"),
@@ -71,9 +73,25 @@ def test_a_classes_figure_is_its_range(kept: Kept, finished: Path) -> None:
     assert figure(kept, "some", "classes.f1") == f"{values[0]:.3f} to {values[-1]:.3f}"
 
 
-def test_a_figure_of_no_kind_is_refused(kept: Kept) -> None:
-    with pytest.raises(RecipeError, match="no figure"):
-        figure(kept, "some", "accuracy")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accuracy", "classes.f2", "classes.support", "folds.acc", "pooled.acc", "left_out.away.acc",
+        "external.there.acc", "pruned.oneshot.acc",
+    ],
+)  # fmt: skip
+def test_a_figure_that_there_is_none_of_is_refused(kept: Kept, name: str) -> None:
+    with pytest.raises(RecipeError, match=f"{name} is no figure"):
+        figure(kept, "some", name)
+
+
+def test_a_file_that_breaks_off_is_refused(kept: Kept) -> None:
+    for file, name in ((REPORT_FILE, "test.accuracy"), (BEST_TRIAL, "trial.val_accuracy"), (PRUNING, "pruned.a.b")):
+        path = kept.path("some", file)
+        assert path
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(OrderError, match=f"{file} cannot be read"):
+            figure(kept, "some", name)
 
 
 def test_a_cell_says_its_figures_or_its_reason_or_that_it_was_not_run(kept: Kept) -> None:

@@ -151,7 +151,8 @@ def test_a_comparison_does_not_say_that_nobody_looked_at_the_test_folds(quantise
 
 def test_a_run_held_against_itself_differs_in_nothing(finished: Path, base: Path, pictures: Path) -> None:
     found = judge_variant(pictures, Path(shutil.copytree(finished, finished.parent / "same")), base, resamples=100)
-    assert found.agreement.low == 1
+    assert (found.agreement.value, found.agreement.high) == (1, 1)
+    assert 0 < found.agreement.low < 1  # a slice that nobody has seen may get another label all the same
     assert found.furthest == 0
     assert {of.difference.high - of.difference.low for of in found.figures.values()} == {0}
 
