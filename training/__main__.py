@@ -17,7 +17,7 @@ from service.contract.card import CARD_FILE
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
-from training.evidence.command import backlog, collect, mirror, misclassified, shortcut
+from training.evidence.command import backlog, beside, collect, mirror, misclassified, shortcut
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
@@ -125,7 +125,7 @@ def whole_line(
 
 
 for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, mirror, misclassified,
-                shortcut, backlog, collect, results, quantize, resize, judge_variant):  # fmt: skip
+                shortcut, backlog, beside, collect, results, quantize, resize, judge_variant):  # fmt: skip
     app.command()(command)
 
 

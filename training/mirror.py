@@ -1,6 +1,5 @@
 """What answering a slice and its mirror image brings: one of the levers that need no training."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
 from training.data.slices import Slices
 from training.errors import made_by
-from training.intervals import RESAMPLES, Chosen, intervals
+from training.intervals import RESAMPLES, Chosen
 from training.measure import ALL
+from training.paired import Figures, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
@@ -84,18 +84,10 @@ def _differences(
     slices: Slices, alone: Probabilities, both: Probabilities, recipe: Recipe, resamples: int, *, classes: bool
 ) -> dict[str, Difference]:
     figures = _of_classes(slices) if classes else _of_tumors(slices, recipe)
-
-    def difference(chosen: Chosen) -> dict[str, float]:
-        base, variant = figures(alone[chosen], chosen), figures(both[chosen], chosen)
-        return {name: variant[name] - base[name] for name in base}
-
-    everything = np.arange(len(slices.rows))
-    base, variant = figures(alone, everything), figures(both, everything)
-    found = intervals(difference, slices.rows, recipe.seed, resamples)
-    return {name: Difference(base=base[name], variant=variant[name], difference=of) for name, of in found.items()}
+    return paired(figures, alone, both, slices.rows, seed=recipe.seed, resamples=resamples)
 
 
-def _of_classes(slices: Slices) -> Callable[[Probabilities, Chosen], dict[str, float]]:
+def _of_classes(slices: Slices) -> Figures:
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
         found = scores.class_figures(probs, slices.targets[chosen])
         return {shown: found[name] for name, shown in SHOWN.items()}
@@ -103,7 +95,7 @@ def _of_classes(slices: Slices) -> Callable[[Probabilities, Chosen], dict[str, f
     return figures
 
 
-def _of_tumors(slices: Slices, recipe: Recipe) -> Callable[[Probabilities, Chosen], dict[str, float]]:
+def _of_tumors(slices: Slices, recipe: Recipe) -> Figures:
     shows = shows_tumor(slices.rows)
 
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from service.contract.card import REPORT_FILE
+from training.beside import BESIDE
 from training.crossvalidate import CROSSVALIDATION, FOLD
 from training.errors import OrderError
 from training.evidence.summary import SUMMARY, summarise
@@ -17,8 +18,8 @@ from training.tune import BEST_TRIAL, IMPORTANCE
 from training.whole import write_whole
 
 RESULTS_FOLDER = Path("training/results")
-KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, PUBLIC_SHEET,
-        f"prune/{PRUNING}", "external-*.json")  # fmt: skip
+KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, BESIDE,
+        PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
 UNDER_WAY = frozenset({HISTORY, BALANCE})
 """Files that a training leaves before it is over."""

@@ -1,4 +1,4 @@
-"""The commands that turn runs into evidence: `backlog`, `collect`, `mirror`, `misclassified`, `shortcut`."""
+"""The commands that turn runs into evidence: `backlog`, `beside`, `collect`, `mirror`, `misclassified`, `shortcut`."""
 
 import signal
 from contextlib import closing
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from training.beside import BESIDE, measure_beside
 from training.errors import OrderError, TrainingError
 from training.evidence.backlog import LOG, work_off
 from training.evidence.collect import RESULTS_FOLDER
@@ -67,6 +68,21 @@ def backlog(
         signal.signal(signal.SIGTERM, before)
     if "failed" in states:
         raise TrainingError(f"{states.count('failed')} of {len(states)} runs failed; their logs say why")
+
+
+def beside(
+    data: Data,
+    run: Run,
+    of: Annotated[Path, typer.Option(help="The run that it is held against.", exists=True)],
+    out: Out = None,
+    resamples: Resamples = RESAMPLES,
+) -> None:
+    """Measure what a run has over another one of the same split: <run>/beside.json."""
+    found = measure_beside(data, run, of, out or run, resamples)
+    say(f"beside → {(out or run) / BESIDE}")
+    for part, figures in found.figures.items():
+        for name, each in figures.items():
+            say(f"  {part:10} {name:8} {each.base:.4f} → {each.variant:.4f}  {number(each.difference)}", markup=False)
 
 
 def mirror(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAMPLES) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from training.beside import BESIDE, TEST, VALIDATION, Beside
 from training.evidence.figures import figure
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
@@ -17,10 +18,13 @@ FIGURES = {
 }
 
 
+GAINS = {VALIDATION: "macro F1 gained, val", TEST: "macro F1 gained, test"}
+
+
 def levers(study: Study, kept: Kept) -> str:
-    """Each lever's figures at its chosen epoch, and on the test fold."""
-    head = ["lever", *FIGURES.values(), "run"]
-    return f"{study.words}\n\n{table(head, (_pulled(study.labels.get(run, run), run, kept) for run in study.runs))}"
+    """Each lever's figures at its chosen epoch, on the test fold, and over the run that it stands `beside`."""
+    head = ["lever", *FIGURES.values(), *GAINS.values(), "run"]
+    return f"{study.words}\n\n{table(head, (_pulled(study, run, kept) for run in study.runs))}"
 
 
 def mirrors(kept: Kept) -> str:
@@ -30,9 +34,14 @@ def mirrors(kept: Kept) -> str:
     return table(head, (line for each in found if each for line in _mirrored(each)))
 
 
-def _pulled(label: str, run: str, kept: Kept) -> list[str]:
-    values = [figure(kept, run, name) for name in FIGURES]
-    return [label, *(value or "" for value in values), run] if any(values) else [label, NOT_YET, *[""] * 4, run]
+def _pulled(study: Study, run: str, kept: Kept) -> list[str]:
+    label, values = study.labels.get(run, run), [figure(kept, run, name) for name in FIGURES]
+    if not any(values):
+        return [label, NOT_YET, *[""] * (len(FIGURES) + len(GAINS) - 1), run]
+    found = kept.read(run, BESIDE, Beside)
+    known = found.figures if found and found.of == study.beside else {}
+    gains = [number(known[part]["macro_f1"].difference, 3) if part in known else "" for part in GAINS]
+    return [label, *(value or "" for value in values), *gains, run]
 
 
 def _mirrored(found: Mirrored) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.contract.card import REPORT_FILE
+from training.beside import measure_beside
 from training.config import read_recipe
 from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
 from training.data.provenance import PUBLISHABLE
@@ -37,6 +38,7 @@ def kept(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactor
         draw_misclassified(pictures, run)
     measure_shortcut(pictures, run, run, resamples=20)
     measure_mirror(pictures, run, run, resamples=20)
+    measure_beside(pictures, run, run, run, resamples=20)
     level = {"weights": 9, "zeros": 0.5, "accuracy_before": 0.5, "accuracy_after": 0.75}
     levels = [level | {"method": method, "percent": percent, "time": {"median": time, "low": time, "high": time}}
               for method, percent, time in METHODS]  # fmt: skip
@@ -132,8 +134,15 @@ def test_pruning_tuning_folds_and_wrong_answers_are_told(text: str) -> None:
     assert "Masks alone bring no speed" in part(text, "Pruning")
     assert "| dropout | 0.25 | 0.75 |" in part(text, "Tuning")
     assert "| some | all test folds | 8 | accuracy |" in part(text, "Levers")
+    assert "| 0.000 [0.000, 0.000] | 0.000 [0.000, 0.000] | some |" in part(text, "Levers")
     assert "| some | 4 | 0.900 ± 0.010 |" in part(text, "Cross-validation")
     assert "slices of known class answered wrongly" in part(text, "Misclassified")
+
+
+def test_what_was_gained_over_another_run_than_the_studys_is_not_shown(plan: Plan, kept: Kept, tmp_path: Path) -> None:
+    levers = plan.levers.model_copy(update={"beside": "another"})
+    text = "\n\n".join(evidence(plan.model_copy(update={"levers": levers}), kept, tmp_path / "PAGE.md"))
+    assert "|  |  | some |" in part(text, "Levers")
 
 
 def test_a_page_of_a_few_reports_says_of_the_rest_that_it_was_not_run(

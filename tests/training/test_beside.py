@@ -1,0 +1,74 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from service.contract.card import REPORT_FILE
+from training import checkpoint
+from training.beside import BESIDE, TEST, VALIDATION, Beside, measure_beside
+from training.calibrate import calibrate
+from training.config import Recipe
+from training.data.index import read_index, write_index
+from training.errors import DataError
+from training.history import chosen_line, read_history
+from training.index import INDEX
+from training.report import Report
+from training.run import RECIPE, load_best, load_folds
+from training.validation import logits_of
+
+
+@pytest.fixture
+def other(finished: Path, pictures: Path, tmp_path: Path) -> Path:
+    """The same run with a head drawn by lot."""
+    run = Path(shutil.copytree(finished, tmp_path / "other"))
+    found = torch.load(run / checkpoint.BEST, weights_only=True)
+    weight = next(key for key in found["network"] if key.endswith("head.weight") and "conv_head" not in key)
+    found["network"][weight] = 5 * torch.randn(found["network"][weight].shape, generator=torch.manual_seed(1))
+    torch.save(found, run / checkpoint.BEST)
+    calibrate(pictures, run)
+    return run
+
+
+def test_each_run_has_its_own_figures_and_the_difference_is_theirs(
+    finished: Path, other: Path, pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    found = measure_beside(pictures, other, finished, tmp_path / "out", resamples=50)
+    assert Beside.model_validate_json((tmp_path / "out" / BESIDE).read_bytes()) == found
+    assert (found.run, found.of, [*found.figures]) == ("other", "tiny", [VALIDATION, TEST])
+    report = Report.model_validate_json((finished / REPORT_FILE).read_bytes())
+    assert found.figures[TEST]["accuracy"].base == report.figures["accuracy"].value
+    chosen = chosen_line(read_history(finished))
+    assert found.figures[VALIDATION]["macro_f1"].base == pytest.approx(chosen["val_macro_f1"])
+    for part, folds in {VALIDATION: recipe.data.val_folds, TEST: recipe.data.test_folds}.items():
+        seen = load_folds(recipe, pictures, other, folds)
+        seen = seen.select(seen.known)
+        answers = logits_of(load_best(recipe, other), seen, "cpu").argmax(dim=1).numpy()
+        accuracy = found.figures[part]["accuracy"]
+        assert accuracy.variant == np.mean(answers == seen.targets)
+        assert found.figures[part]["nll"].variant != found.figures[part]["nll"].base
+        assert accuracy.difference.value == pytest.approx(accuracy.variant - accuracy.base)
+        assert accuracy.difference.low <= accuracy.difference.value <= accuracy.difference.high
+        assert found.slices[part] == len(seen.rows)
+
+
+def test_a_run_has_nothing_over_itself(finished: Path, pictures: Path, tmp_path: Path) -> None:
+    found = measure_beside(pictures, finished, finished, tmp_path, resamples=50)
+    differences = [each.difference for figures in found.figures.values() for each in figures.values()]
+    assert {(each.low, each.value, each.high) for each in differences} == {(0, 0, 0)}
+
+
+def test_runs_of_other_slices_or_classes_are_not_compared(
+    finished: Path, other: Path, pictures: Path, recipe: Recipe
+) -> None:
+    rows = read_index(other / INDEX)
+    write_index([replace(row, fold=row.fold % 5 + 1) for row in rows], other / INDEX)
+    with pytest.raises(DataError, match="other validation slices"):
+        measure_beside(pictures, other, finished, other)
+    classes = {"class_names": tuple(reversed(recipe.class_names))}
+    (other / RECIPE).write_text(recipe.model_copy(update=classes).model_dump_json())
+    with pytest.raises(DataError, match="other classes"):
+        measure_beside(pictures, other, finished, other)
+    assert not (other / BESIDE).exists()

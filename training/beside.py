@@ -1,0 +1,85 @@
+"""One run beside another that made one choice otherwise: what the choice brings."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from service.contract.probabilities import Probabilities, probabilities
+from training import scores
+from training.calibrate import read_temperature
+from training.config import Recipe, read_recipe
+from training.data.slices import Slices
+from training.errors import DataError, made_by
+from training.intervals import RESAMPLES, Chosen
+from training.paired import paired
+from training.protocol import protocol
+from training.run import RECIPE, load_best, load_folds
+from training.validation import logits_of
+from training.variants.report import Difference
+from training.whole import write_whole
+
+BESIDE = "beside.json"
+VALIDATION, TEST = "validation", "test"
+COMPARED = ("accuracy", "macro_f1", "nll")
+
+
+class Beside(BaseModel):
+    """What `of` (`base`) and `run` (`variant`) answer to their validation and test slices of known class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    of: str
+    protocol: str
+    slices: dict[str, int]
+    figures: dict[str, dict[str, Difference]]
+
+
+class _Answered(NamedTuple):
+    slices: Slices
+    probs: Probabilities
+
+
+def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int = RESAMPLES) -> Beside:
+    """Write `<target>/beside.json`: both networks, each at its run's best epoch, size and temperature.
+
+    Raises `DataError` where the runs know other classes or have other slices in a fold.
+    """
+    recipe, other = (read_recipe(made_by("train", each / RECIPE)) for each in (run, of))
+    if recipe.class_names != other.class_names:
+        raise DataError(f"{of} and {run} answer other classes: {other.class_names}, {recipe.class_names}")
+    ours, theirs = _answer(recipe, data, run), _answer(other, data, of)
+    for part in ours:
+        if [row.path for row in ours[part].slices.rows] != [row.path for row in theirs[part].slices.rows]:
+            raise DataError(f"{of} and {run} have other {part} slices: only runs of one protocol can be compared")
+    found = Beside(
+        run=run.resolve().name,
+        of=of.resolve().name,
+        protocol=protocol(recipe.data),
+        slices={part: len(answered.slices.rows) for part, answered in ours.items()},
+        figures={part: _differences(theirs[part], ours[part], recipe.seed, resamples) for part in ours},
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    write_whole(target / BESIDE, found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
+    network, temperature = load_best(recipe, run), read_temperature(run)
+    answered = {}
+    for part, folds in {VALIDATION: recipe.data.val_folds, TEST: recipe.data.test_folds}.items():
+        seen = load_folds(recipe, data, run, folds)
+        known = seen.select(seen.known)
+        answered[part] = _Answered(known, probabilities(logits_of(network, known, "cpu").numpy(), temperature))
+    return answered
+
+
+def _differences(base: _Answered, variant: _Answered, seed: int, resamples: int) -> dict[str, Difference]:
+    targets = variant.slices.targets
+
+    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
+        found = scores.class_figures(probs, targets[chosen])
+        return {name: found[name] for name in COMPARED}
+
+    return paired(figures, base.probs, variant.probs, variant.slices.rows, seed=seed, resamples=resamples)

@@ -1,0 +1,28 @@
+"""Two answers to the same slices: what the one has over the other, with a paired bootstrap."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from service.contract.probabilities import Probabilities
+from training.data.index import Row
+from training.intervals import Chosen, intervals
+from training.variants.report import Difference
+
+Figures = Callable[[Probabilities, Chosen], dict[str, float]]
+"""Figures of answers (n, classes) to the slices at `Chosen`."""
+
+
+def paired(
+    figures: Figures, base: Probabilities, variant: Probabilities, rows: Sequence[Row], *, seed: int, resamples: int
+) -> dict[str, Difference]:
+    """`figures` of both answers (N, classes) to `rows`, and of each the difference; both are resampled alike."""
+
+    def difference(chosen: Chosen) -> dict[str, float]:
+        ours, theirs = figures(base[chosen], chosen), figures(variant[chosen], chosen)
+        return {name: theirs[name] - ours[name] for name in ours}
+
+    everything = np.arange(len(rows))
+    ours, theirs = figures(base, everything), figures(variant, everything)
+    found = intervals(difference, rows, seed, resamples)
+    return {name: Difference(base=ours[name], variant=theirs[name], difference=of) for name, of in found.items()}
