@@ -6,13 +6,12 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from service.contract.probabilities import Probabilities, probabilities
-from training import scores
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.slices import Slices
 from training.errors import DataError, made_by
-from training.intervals import RESAMPLES, Chosen
-from training.paired import paired
+from training.intervals import RESAMPLES
+from training.paired import of_classes, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_folds
 from training.validation import logits_of
@@ -76,10 +75,5 @@ def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
 
 
 def _differences(base: _Answered, variant: _Answered, seed: int, resamples: int) -> dict[str, Difference]:
-    targets = variant.slices.targets
-
-    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
-        found = scores.class_figures(probs, targets[chosen])
-        return {name: found[name] for name in COMPARED}
-
+    figures = of_classes(variant.slices.targets, COMPARED)
     return paired(figures, base.probs, variant.probs, variant.slices.rows, seed=seed, resamples=resamples)

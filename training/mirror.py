@@ -15,7 +15,7 @@ from training.data.slices import Slices
 from training.errors import made_by
 from training.intervals import RESAMPLES, Chosen
 from training.measure import ALL
-from training.paired import Figures, paired
+from training.paired import Figures, of_classes, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_tested
 from training.tumor import has_both, shows_tumor
@@ -83,16 +83,9 @@ def _asks_both(slices: Slices, keep: Flags, recipe: Recipe) -> bool:
 def _differences(
     slices: Slices, alone: Probabilities, both: Probabilities, recipe: Recipe, resamples: int, *, classes: bool
 ) -> dict[str, Difference]:
-    figures = _of_classes(slices) if classes else _of_tumors(slices, recipe)
-    return paired(figures, alone, both, slices.rows, seed=recipe.seed, resamples=resamples)
-
-
-def _of_classes(slices: Slices) -> Figures:
-    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
-        found = scores.class_figures(probs, slices.targets[chosen])
-        return {shown: found[name] for name, shown in SHOWN.items()}
-
-    return figures
+    figures = of_classes(slices.targets, tuple(SHOWN)) if classes else _of_tumors(slices, recipe)
+    found = paired(figures, alone, both, slices.rows, seed=recipe.seed, resamples=resamples)
+    return {SHOWN.get(name, name): of for name, of in found.items()}
 
 
 def _of_tumors(slices: Slices, recipe: Recipe) -> Figures:

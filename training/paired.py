@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from service.contract.probabilities import Probabilities
+from training import scores
 from training.data.index import Row
 from training.intervals import Chosen, intervals
+from training.scores import Ints
 from training.variants.report import Difference
 
 Figures = Callable[[Probabilities, Chosen], dict[str, float]]
@@ -26,3 +28,13 @@ def paired(
     ours, theirs = figures(base, everything), figures(variant, everything)
     found = intervals(difference, rows, seed, resamples)
     return {name: Difference(base=ours[name], variant=theirs[name], difference=of) for name, of in found.items()}
+
+
+def of_classes(targets: Ints, names: Sequence[str]) -> Figures:
+    """The named ones of `scores.class_figures`, for slices of known class `targets` (N)."""
+
+    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
+        found = scores.class_figures(probs, targets[chosen])
+        return {name: found[name] for name in names}
+
+    return figures

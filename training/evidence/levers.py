@@ -16,8 +16,6 @@ FIGURES = {
     "test.macro_f1": "macro F1, test",
     "test.accuracy": "accuracy, test",
 }
-
-
 GAINS = {VALIDATION: "macro F1 gained, val", TEST: "macro F1 gained, test"}
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from service.contract.card import CARD_FILE, InputSpec, read_card
 from service.contract.probabilities import Probabilities, probabilities
-from training import scores
 from training.config import Recipe, read_recipe
 from training.data.index import read_index, sha256_of
 from training.data.slices import Slices, load_slices
@@ -14,13 +13,15 @@ from training.errors import DataError, made_by
 from training.external import Asked, read_asked
 from training.graph import Graph
 from training.index import INDEX
-from training.intervals import RESAMPLES, Chosen, bounded, intervals
+from training.intervals import RESAMPLES, bounded, intervals
 from training.measure import count
+from training.paired import of_classes, paired
 from training.pruning_report import compare_times
 from training.run import RECIPE
-from training.variants.report import VARIANT, Difference, VariantReport, bars
+from training.variants.report import VARIANT, VariantReport, bars
 from training.whole import write_whole
 
+COMPARED = ("accuracy", "macro_f1", "ece", "nll")
 TIMED = 8
 """Slices a round of timing."""
 
@@ -38,26 +39,19 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
     seen = [_known(recipe, data, run, asked.spec) for asked in (base, variant)]
     answers = [_answers(asked, slices) for asked, slices in zip((base, variant), seen, strict=True)]
     time = compare_times(base.graph, variant.graph, seen[0].pixels[:TIMED], others=seen[1].pixels[:TIMED])
-    targets, names = seen[0].targets, ("accuracy", "macro_f1", "ece", "nll")
-
-    def differences(chosen: Chosen) -> dict[str, float]:
-        ours, theirs = (scores.class_figures(probs[chosen], targets[chosen]) for probs in answers)
-        same = np.mean(answers[0][chosen].argmax(axis=1) == answers[1][chosen].argmax(axis=1))
-        return {name: theirs[name] - ours[name] for name in names} | {"agreement": float(same)}
-
-    found = intervals(differences, seen[0].rows, recipe.seed, resamples)
-    groups = sum(count(seen[0].rows)[1].values())
-    whole = [scores.class_figures(probs, targets) for probs in answers]
-    figures = {name: Difference(base=whole[0][name], variant=whole[1][name], difference=found[name]) for name in names}
+    (ours, theirs), rows = answers, seen[0].rows
+    alike = ours.argmax(axis=1) == theirs.argmax(axis=1)
+    figures = paired(of_classes(seen[0].targets, COMPARED), ours, theirs, rows, seed=recipe.seed, resamples=resamples)
+    same = intervals(lambda chosen: {"agreement": float(alike[chosen].mean())}, rows, recipe.seed, resamples)
     report = VariantReport(
         base=_name_of(of),
         base_sha256=sha256_of(base.graph),
         sha256=sha256_of(variant.graph),
         temperature=variant.temperature,
-        slices=len(targets),
+        slices=len(rows),
         figures=figures,
-        agreement=bounded(found["agreement"], groups),
-        furthest=float(np.abs(answers[0] - answers[1]).max()),
+        agreement=bounded(same["agreement"], sum(count(rows)[1].values())),
+        furthest=float(np.abs(ours - theirs).max()),
         time=time,
         bars=bars(figures, time),
     )
