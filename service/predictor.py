@@ -148,7 +148,7 @@ class Predictor:
         """Raise `Overloaded` where a picture would be refused anyway, so that its bytes need not be waited for."""
         if self._admitted.whole >= self._permits_for(priority):
             error = Overloaded(f"{self._admitted.whole} slices are being answered already")
-            self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
+            self._count(error)
             raise error
 
     async def predict(self, content: bytes, urgency: Urgency = ROUTINE) -> Prediction:
@@ -157,10 +157,13 @@ class Predictor:
             with self._permit(urgency.priority):
                 prediction = await self._predict(content, urgency)
         except ServiceError as error:
-            self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
+            self._count(error)
             raise
         except asyncio.CancelledError:
-            self._metrics.failures.labels(**self._labels, problem=ClientGone().slug).inc()
+            self._count(ClientGone())
+            raise
+        except Exception:
+            self._count(ServiceError())
             raise
         self._observe(prediction, urgency.priority)
         return prediction
@@ -181,10 +184,12 @@ class Predictor:
                     return error
                 except Exception:  # noqa: BLE001 - one picture's fault must not take its neighbours' answers
                     structlog.get_logger().exception("unhandled")
-                    self._metrics.failures.labels(**self._labels, problem=ServiceError().slug).inc()
                     return ServiceError()
 
         return await asyncio.gather(*map(predict, contents))
+
+    def _count(self, error: ServiceError) -> None:
+        self._metrics.failures.labels(**self._labels, problem=error.slug).inc()
 
     async def _predict(self, content: bytes, urgency: Urgency) -> Prediction:
         started = time.perf_counter()
