@@ -21,11 +21,12 @@ from tests.e2e.conftest import free_port
 from tests.pictures import draw, encode
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # all of Ray on loopback; read when Ray is imported
-ray = pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
-psutil = pytest.importorskip("psutil")
-serve = pytest.importorskip("ray.serve")
-application = pytest.importorskip("deploy.ray.application")
+NO_RAY = "Ray is not installed; make test-ray installs it"
+ray = pytest.importorskip("ray", reason=NO_RAY)
+cluster_utils = pytest.importorskip("ray.cluster_utils", reason=NO_RAY)
+psutil = pytest.importorskip("psutil", reason=NO_RAY)
+serve = pytest.importorskip("ray.serve", reason=NO_RAY)
+application = pytest.importorskip("deploy.ray.application", reason=NO_RAY)
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]
 
 CALLERS = 8

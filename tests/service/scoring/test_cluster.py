@@ -15,8 +15,9 @@ import pytest
 from tests.bundles import write_bundle
 from tests.pictures import draw, encode
 
-pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
-psutil = pytest.importorskip("psutil")
+NO_RAY = "Ray is not installed; make test-ray installs it"
+pytest.importorskip("ray", reason=NO_RAY)
+psutil = pytest.importorskip("psutil", reason=NO_RAY)
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).resolve().parents[3]
