@@ -41,6 +41,8 @@ from service.tracing import OFF, Tracing
 if TYPE_CHECKING:
     from service.spans import OpenTelemetry
 
+WORK = ("/predict", "/predict/batch", "/explain")
+"""Routes that answer pictures."""
 DESCRIPTION = "Classifies brain-MRI slices. Research and triage support, never a diagnosis."
 
 
@@ -113,6 +115,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.state.rates, app.state.intake, app.state.render_metrics = parts.rates, intake, parts.render_metrics
     metrics.held_bytes.set_function(lambda: intake.held_bytes)
     include_routes(app, settings)
+    metrics.begin_routes(WORK)
     # Starlette hands each handler the class it was registered for, which its types do not say.
     app.add_exception_handler(ServiceError, problems.answer_service_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, problems.answer_http_exception)  # type: ignore[arg-type]

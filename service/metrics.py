@@ -1,6 +1,7 @@
 """What Prometheus reads at `/metrics`: seconds and counts, in Triton's decomposition, in the app's own registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import product
 from typing import TypedDict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +10,9 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
 """A stage may take a tenth of a millisecond, as a small batch's run on a GPU does."""
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+FAULTS = ("deadline-exceeded", "inference-failed", "service-error", "worker-died")
+REFUSALS = ("no-room", "not-ready", "overloaded", "rate-limited")
+"""Problems that alerts watch: their counters begin at 0, since `rate()` does not see the value one is born with."""
 
 
 class BatcherCounters(TypedDict):
@@ -90,6 +94,16 @@ class Metrics:
             "neurotriage_model_ready", "1 where the version serves, on the named execution provider.",
             ("model", "version", "provider"), registry=self.registry,
         )  # fmt: skip
+
+    def begin_routes(self, routes: Iterable[str]) -> None:
+        """Begin the counts of the problems that alerts watch on these routes."""
+        for route, problem in product(routes, (*FAULTS, *REFUSALS)):
+            self.problems.labels(route=route, problem=problem)
+
+    def begin_failures(self, labels: dict[str, str]) -> None:
+        """Begin the counts of one model's failures that alerts watch."""
+        for problem in FAULTS:
+            self.failures.labels(**labels, problem=problem)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """A request is over."""

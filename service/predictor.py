@@ -113,6 +113,7 @@ class Predictor:
             **metrics.counters("predict", self._labels),
         )
         self._queue_seconds = {each: metrics.queue_seconds.labels(**self._labels, priority=each) for each in PRIORITIES}
+        metrics.begin_failures(self._labels)
         metrics.queue_depth.labels(**self._labels).set_function(lambda: self._batcher.depth)
         metrics.model_ready.labels(**self._labels, provider=session.provider).set_function(lambda: float(self.ready))
 

@@ -10,6 +10,7 @@ from service.overlay import DEFAULT_COLORMAP
 from service.priorities import Priority
 
 PROBLEM_JSON = "application/problem+json"
+Name = Annotated[str, Field(min_length=1)]
 
 
 class ModelRef(BaseModel):
@@ -49,7 +50,7 @@ class ModelQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    model: str | None = Field(None, min_length=1, description="Model name; the default model where none is given.")
+    model: Name | None = Field(None, description="Model name; the default model where none is given.")
     version: int | None = Field(None, ge=1, description="Model version; the highest that serves where none is given.")
 
 
@@ -72,14 +73,14 @@ class LoadQuery(BaseModel):
 class ExplainQuery(UrgentModelQuery):
     """What `/explain` may be asked besides."""
 
-    target: str | None = Field(
+    target: Name | None = Field(
         None, description="Class to explain; `all` for one map a class; the predicted one where none is given."
     )
     targets: Literal["all"] | None = Field(None, description="The same as `target=all`.")
-    method: str | None = Field(
+    method: Name | None = Field(
         None, description="gradcam, gradcampp, hirescam, layercam or eigencam; the card's first where none is given."
     )
-    layer: str | None = Field(None, description="One of the card's layers; its default where none is given.")
+    layer: Name | None = Field(None, description="One of the card's layers; its default where none is given.")
     colormap: str = Field(DEFAULT_COLORMAP, description="viridis, magma, turbo or jet; the first two are even.")
     alpha: float = Field(0.5, ge=0, le=1, description="How much of the picture the highest place covers.")
 

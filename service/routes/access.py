@@ -10,7 +10,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from service.addresses import is_loopback
 from service.callers import Callers
-from service.errors import Forbidden, Unauthorized
+from service.errors import BadInput, Forbidden, Unauthorized
 from service.intake import Intake
 from service.keys import KeyFile, Scope, read_keys
 from service.rates import Rates
@@ -82,8 +82,15 @@ async def allow(
 
 
 def work(scope: Scope) -> list[Any]:
-    """The dependencies of a route that answers pictures: a key with this scope, then leave to enter."""
-    return [needs(scope), Depends(enter)]
+    """The dependencies of a route that does work: a key with this scope, leave to enter, and a clear question."""
+    return [needs(scope), Depends(enter), Depends(refuse_repeated)]
+
+
+async def refuse_repeated(request: Request) -> None:
+    """Raise `BadInput` where a parameter comes twice, of which the last would count in silence."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(set(names)) < len(names):
+        raise BadInput("query: a parameter is given more than once")
 
 
 async def enter(request: Request) -> AsyncIterator[None]:

@@ -10,6 +10,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from service.routes.readable import readable
+
 SWAGGER = Path(__file__).parents[1] / "web" / "swagger"
 """swagger-ui-dist 5.35.0 from npm, Apache-2.0, with its licence beside it."""
 ASSETS = "/docs/assets"
@@ -18,7 +20,7 @@ INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/docs")
+@readable(router, "/docs")
 async def docs(request: Request) -> HTMLResponse:
     """The page."""
     html = get_swagger_ui_html(

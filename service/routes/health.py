@@ -1,30 +1,25 @@
-"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything, or asks for a key.
-
-A probe's route takes both its methods, so that a refusal's `Allow` names both; OpenAPI shows one of GET alone.
-"""
+"""`GET /livez`, `/readyz`, `/metrics`: nothing here waits for anything, or asks for a key."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.routes.readable import readable
 from service.routes.request import catalogue_of
 from service.schemas import Liveness, ModelState, Readiness
 
-PROBES = ["GET", "HEAD"]
 STOPPED = {"stopped": "its worker has stopped"}
 
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
 
 
-@router.get("/livez")
-@router.api_route("/livez", methods=PROBES, include_in_schema=False)
+@readable(router, "/livez")
 async def livez() -> Liveness:
     """The process is up."""
     return Liveness()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
-@router.api_route("/readyz", methods=PROBES, include_in_schema=False)
+@readable(router, "/readyz", responses={503: {"model": Readiness, "description": "It cannot answer now."}})
 async def readyz(request: Request, response: Response) -> Readiness:
     """Whether the service can predict now, and each model's part in it.
 
@@ -49,7 +44,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     return Readiness(ready=fault is None, reason=fault, models=states, audit=audit.state if audit else None)
 
 
-@metrics_router.get("/metrics", response_class=Response)
+@readable(metrics_router, "/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format; of several processes, whichever is asked tells the whole."""
     return Response(await request.app.state.render_metrics(), media_type=CONTENT_TYPE_LATEST)

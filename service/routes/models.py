@@ -10,13 +10,14 @@ from service.contract.card import MODEL_FILE
 from service.repository import Bundle
 from service.routes.access import needs
 from service.routes.predict import problems
+from service.routes.readable import readable
 from service.routes.request import catalogue_of
 from service.schemas import Models, ModelView, PlanView, VersionDetail, VersionView
 
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[needs()], responses=problems(401))
 
 
-@router.get("")
+@readable(router, "")
 async def list_models(request: Request) -> Models:
     """Every model in the repository, broken ones with their reason."""
     catalogue = catalogue_of(request)
@@ -24,7 +25,7 @@ async def list_models(request: Request) -> Models:
     return Models(default=catalogue.default, models=views)
 
 
-@router.get("/{name}", responses=problems(404))
+@readable(router, "/{name}", responses=problems(404))
 async def show_model(request: Request, name: str) -> ModelView:
     """One model with its versions."""
     catalogue = catalogue_of(request)
@@ -32,7 +33,7 @@ async def show_model(request: Request, name: str) -> ModelView:
     return model_view(catalogue, name)
 
 
-@router.get("/{name}/versions/{version}", responses=problems(404, 422))
+@readable(router, "/{name}/versions/{version}", responses=problems(404, 422))
 async def show_version(request: Request, name: str, version: Annotated[int, Path(ge=1)]) -> VersionDetail:
     """One version with its card: data, metrics with intervals, limits, intended use."""
     catalogue = catalogue_of(request)

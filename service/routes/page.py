@@ -7,6 +7,8 @@ from types import MappingProxyType
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from service.routes.readable import readable
+
 PAGE = Path(__file__).parents[1] / "web" / "page"
 HTML = "index.html"
 ASSETS = "/page"
@@ -37,7 +39,7 @@ def page_router() -> APIRouter:
     html = with_addresses(files.pop(HTML).decode(), mark, list(files))
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
+    @readable(router, "/")
     async def page(request: Request) -> Response:
         """The page itself, asked for again each time, so that its files' addresses are never old."""
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": f'"{mark}"', **SAFE}
@@ -45,7 +47,7 @@ def page_router() -> APIRouter:
             return Response(status_code=304, headers=headers)
         return Response(html, media_type="text/html", headers=headers)
 
-    @router.get(f"{ASSETS}/{{fingerprint}}/{{name}}")
+    @readable(router, f"{ASSETS}/{{fingerprint}}/{{name}}")
     async def asset(fingerprint: str, name: str) -> Response:
         """One file, which never changes at this address."""
         if fingerprint != mark or name not in files:

@@ -27,13 +27,17 @@ class Archive:
         """Whether it is a folder of this machine."""
         return isinstance(self.filesystem, LocalFileSystem)
 
+    def refuse_absent(self) -> None:
+        """Raise `ValueError` where the root is no folder."""
+        if self.filesystem.get_file_info(self.root).type != FileType.Directory:
+            raise ValueError(f"{self.address} is no folder")
+
     def files(self) -> list[File]:
         """Every file, sorted by its path.
 
         Raises `ValueError` where the root is no folder, a name is no UTF-8, or links go in a circle.
         """
-        if self.filesystem.get_file_info(self.root).type != FileType.Directory:
-            raise ValueError(f"{self.address} is no folder")
+        self.refuse_absent()
         if self.local:
             refuse_circles(self.root)
         found = self.filesystem.get_file_info(FileSelector(self.root, recursive=True))

@@ -38,6 +38,7 @@ class Worker:
         self._most_bytes = job.settings.max_body_bytes
         self._threads = ThreadPoolExecutor(job.threads, thread_name_prefix="score")
         self.source = Archive(job.source)
+        self.source.refuse_absent()  # before OUT is made
         self.parts = Parts(Archive(job.target), schema_of(self._scorer.card))
 
     @property

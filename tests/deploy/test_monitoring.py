@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from service.app import create_app
+from service.app import WORK, create_app
+from service.metrics import FAULTS, REFUSALS
 from service.settings import Settings
 from tests.explainable import write_explainable_bundle
 from tests.pictures import png
@@ -53,11 +55,18 @@ def test_every_label_that_is_asked_for_is_there(exposition: str, reader: str) ->
     assert asked - given == set()
 
 
-def test_every_problem_that_raises_an_alert_exists() -> None:
+def test_every_problem_that_raises_an_alert_exists_and_is_counted_from_0(models: Path) -> None:
     text = (DEPLOY / "prometheus/alerts.yaml").read_text()
-    asked = {slug for slugs in re.findall(r'problem=~"([^"]+)"', text) for slug in slugs.split("|")}
-    assert asked
+    asked = {slug for slugs in re.findall(r'problem=~?"([^"]+)"', text) for slug in slugs.split("|")}
+    assert asked == {*FAULTS, *REFUSALS}
     assert asked - {kind().slug for kind in tree()} == set()
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        told, paths = client.get("/metrics").text, client.get("/openapi.json").json()["paths"]
+    begun = set(re.findall(r'neurotriage_problems_total{problem="([^"]+)",route="([^"]+)"} 0.0', told))
+    assert begun == set(product(asked, WORK))
+    assert set(WORK) <= set(paths)
+    failures = re.findall(r'neurotriage_failures_total{model="tiny",problem="([^"]+)",version="1"} 0.0', told)
+    assert set(failures) == set(FAULTS)
 
 
 def test_every_stage_is_measured_in_buckets_from_a_tenth_of_a_millisecond(exposition: str) -> None:

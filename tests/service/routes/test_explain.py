@@ -180,6 +180,11 @@ def test_what_is_not_offered_is_refused_with_what_is(
     assert query.partition("=")[2] not in body["detail"]
 
 
+@pytest.mark.parametrize("name", ["target", "method", "layer", "colormap", "model"])
+def test_an_empty_name_is_not_taken_for_the_default(client: TestClient, name: str) -> None:
+    assert client.post(f"/explain?{name}=", content=PLAIN).status_code == 422
+
+
 @pytest.mark.parametrize("query", ["alpha=1.1", "alpha=-0.1", "alpha=nan", "alpha=much", "clas=glioma", "targets=one"])
 def test_a_parameter_that_means_nothing_is_refused(client: TestClient, query: str) -> None:
     sent = client.post(f"/explain?{query}", content=PLAIN)

@@ -17,12 +17,22 @@ def test_a_service_with_a_model_is_live_and_ready(client: TestClient) -> None:
     assert (body["ready"], body["reason"], body["models"][0]["state"]) == (True, None, "ready")
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_a_method_that_a_probe_may_not_use_is_told_those_that_it_may(client: TestClient, path: str) -> None:
-    refused = client.post(path)
+READABLE = ["/livez", "/readyz", "/metrics", "/models", "/models/tiny", "/models/tiny/versions/1", "/", "/docs"]
+
+
+@pytest.mark.parametrize("path", READABLE)
+def test_what_takes_get_takes_head_and_says_so(client: TestClient, path: str) -> None:
+    refused = client.put(path)
     assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
-    assert client.head(path).status_code == client.get(path).status_code == 200
-    assert set(client.get("/openapi.json").json()["paths"][path]) == {"get"}
+    read, told = client.get(path), client.head(path)
+    assert (read.status_code, told.status_code) == (200, 200)
+    assert read.headers["content-type"] == told.headers["content-type"]
+
+
+def test_openapi_shows_what_is_read_by_get_alone(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(READABLE) - {"/", "/docs", "/models/tiny", "/models/tiny/versions/1"} <= set(paths)
+    assert "head" not in {method for path in paths.values() for method in path}
 
 
 def test_a_start_without_a_model_that_could_answer_is_told_by_log_and_readiness(tmp_path: Path) -> None:

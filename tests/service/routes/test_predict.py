@@ -131,6 +131,14 @@ def test_a_misspelt_parameter_is_not_taken_for_the_default(client: TestClient, q
     assert client.post(f"/predict?{query}", content=png(1)).status_code == 422
 
 
+@pytest.mark.parametrize("query", ["version=1&version=1", "priority=stat&priority=routine", "Jane=1&Jane=2"])
+def test_a_parameter_that_comes_twice_is_refused_unnamed(client: TestClient, query: str) -> None:
+    for route in ("/predict", "/predict/batch", "/explain"):
+        sent = client.post(f"{route}?{query}", content=png(1))
+        assert (sent.status_code, sent.json()["type"]) == (422, "urn:neurotriage:problem:bad-input")
+        assert "Jane" not in sent.text
+
+
 @pytest.mark.parametrize("version", ["0", "-1", "one", "1.5"])
 def test_a_version_that_is_no_number_is_refused(client: TestClient, version: str) -> None:
     assert client.post(f"/predict?version={version}", content=png(1)).status_code == 422

@@ -163,7 +163,8 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert score(archive, out) == 0
     capsys.readouterr()
     if case == "no folder":
-        assert score(tmp_path / "nowhere", out) == 2
+        assert score(tmp_path / "nowhere", tmp_path / "none") == 2
+        assert not (tmp_path / "none").exists()
     elif case == "other model":
         write_bundle(models, "other", seed=5)
         assert score(archive, out, "--model", "other") == 2
