@@ -20,12 +20,14 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
 
     Groups and folds come from the index at `published`, by default `<data>/index.csv`, if there is one, and are
     computed otherwise; then the recipe's split has its way. Raises `DataError` where the run has been trained on
-    other rows already, and for labels that the recipe does not know or has no share for.
+    other rows already, for labels that the recipe does not know or has no share for, and for classes that the
+    training or the test folds lack.
     """
     found = _find(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
     rows = arrange(found.rows, recipe.data, recipe.seed)
     _refuse_unknown_labels(rows, recipe)
     _refuse_undrawn_labels(rows, recipe)
+    _refuse_absent_classes(rows, recipe)
     refuse_split_groups(rows)
     target = run / INDEX
     if (run / checkpoint.LAST).exists() and target.exists() and read_index(target) != rows:
@@ -54,3 +56,10 @@ def _refuse_undrawn_labels(rows: Sequence[Row], recipe: Recipe) -> None:
     undrawn = {row.label for row in rows if row.fold in recipe.data.train_folds} - set(recipe.data.shares)
     if undrawn and recipe.draw == "weighted":
         raise DataError(f"data.shares gives {', '.join(sorted(undrawn))} no share, which the training folds hold")
+
+
+def _refuse_absent_classes(rows: Sequence[Row], recipe: Recipe) -> None:
+    """What could be neither learnt nor measured is told before anything is trained."""
+    for part, folds in (("training", recipe.data.train_folds), ("test", recipe.data.test_folds)):
+        if absent := set(recipe.class_names) - {row.label for row in rows if row.fold in folds}:
+            raise DataError(f"the {part} folds {', '.join(map(str, folds))} hold no {', '.join(sorted(absent))}")

@@ -79,6 +79,18 @@ def test_a_label_without_a_share_is_refused_where_shares_decide(pictures: Path, 
     assert index(without.model_copy(update={"draw": "once"}), pictures, tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("lacks", ["training folds 1", "test folds 5"])
+def test_a_class_that_cannot_be_learnt_or_measured_is_told_before_training(
+    finished: Path, copied: Path, recipe: Recipe, tmp_path: Path, lacks: str
+) -> None:
+    lone = recipe.model_copy(update={"data": recipe.data.model_copy(update={"train_folds": (1,)})})
+    rows = [row for row in read_index(finished / INDEX) if (row.fold, row.label) != (int(lacks[-1]), "glioma")]
+    write_index(rows, copied / INDEX)
+    with pytest.raises(DataError, match=f"the {lacks} hold no glioma"):
+        index(lone, copied, tmp_path / "run")
+    assert not (tmp_path / "run" / INDEX).exists()
+
+
 def test_the_index_under_a_trained_run_is_not_exchanged(
     finished: Path, copied: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

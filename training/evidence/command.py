@@ -35,6 +35,9 @@ def collect(
     costs: Annotated[bool, typer.Option("--costs", help="Keep time, memory and size alone.")] = False,
 ) -> None:
     """Copy the small files that the results are made from: training/results/<run>/."""
+    names = [run.resolve().name for run in runs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise OrderError(f"two runs are named {', '.join(sorted(twice))}: their files would be mixed")
     for run in runs:
         kept = collect_step(run, out, costs=costs)
         say(f"collect → {out / run.resolve().name}: {', '.join(path.name for path in kept)}")

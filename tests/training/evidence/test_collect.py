@@ -6,6 +6,7 @@ import pytest
 from service.contract.card import REPORT_FILE
 from training.config import read_recipe
 from training.errors import OrderError
+from training.evidence import command
 from training.evidence.collect import collect
 from training.evidence.summary import SUMMARY, Summary
 from training.history import HISTORY, read_history
@@ -59,3 +60,12 @@ def test_a_training_that_was_not_measured_is_no_result(finished: Path, tmp_path:
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OrderError, match="no results"):
         collect(tmp_path, tmp_path / "results")
+
+
+def test_two_runs_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    runs = [tmp_path / each / "tiny" for each in ("a", "b")]
+    for run in runs:
+        run.mkdir(parents=True)
+    with pytest.raises(OrderError, match="named tiny"):
+        command.collect(runs, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
