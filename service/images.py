@@ -45,8 +45,8 @@ MOST_SCANS = 100
 """Scans of one JPEG; progressive ones have some ten, and each costs a pass over the whole picture."""
 MOST_COVERS = 8
 """How often the strips or tiles of a picture may cover it; once a channel is usual, and each costs as much again."""
-SIGNED = 2
-"""TIFF's sample format of numbers below zero too (TIFF 6.0 §19)."""
+UNSIGNED, SIGNED = 1, 2
+"""TIFF's sample formats of whole numbers from zero on, and of those below it too (TIFF 6.0 §19)."""
 WHITE_IS_ZERO = 0
 """TIFF's photometric interpretation of a picture whose zeros are white (TIFF 6.0 §8)."""
 LONGEST_SIDE = 8192
@@ -80,6 +80,8 @@ def decode(content: bytes, max_pixels: int, min_side: int = 1) -> Image.Image:
             turned = upright(picture)
             for name in METADATA:
                 turned.info.pop(name, None)
+            if _is_unsigned(picture):
+                turned = Image.fromarray(np.asarray(turned).view(np.uint32).astype(np.float32))
             if _is_negative(picture):
                 return _inverted(turned)
             return turned if turned.mode in MODES else turned.convert("RGB")
@@ -172,6 +174,16 @@ def _wraps(picture: Image.Image) -> bool:
         isinstance(picture, TiffImageFile)
         and SIGNED in picture.tag_v2.get(Base.SampleFormat, ())
         and not _is_deep(picture)
+    )
+
+
+def _is_unsigned(picture: Image.Image) -> bool:
+    """Whether Pillow reads numbers from 2^31 on as below zero: it knows signed ones of 32 bits alone."""
+    return (
+        isinstance(picture, TiffImageFile)
+        and picture.mode == "I"
+        and picture.tag_v2.get(Base.BitsPerSample) == (32,)
+        and picture.tag_v2.get(Base.SampleFormat, (UNSIGNED,)) == (UNSIGNED,)
     )
 
 

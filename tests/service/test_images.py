@@ -26,7 +26,7 @@ from service.errors import (
     SeveralFrames,
     UnreadableImage,
 )
-from service.images import decode, image_format
+from service.images import SIGNED, UNSIGNED, decode, image_format
 from tests.pictures import draw, encode, png
 
 LIMIT = 1_000_000
@@ -114,6 +114,15 @@ def test_a_deep_picture_whose_zeros_are_white_is_the_same_slice(values: npt.NDAr
     plain, negative = Image.fromarray(values[..., 0]), Image.fromarray((4095 - values)[..., 0])
     white_is_zero = decode(encode(negative, "TIFF", tiffinfo={262: 0}), LIMIT)
     assert np.array_equal(preprocess(white_is_zero, SPEC), preprocess(decode(encode(plain, "TIFF"), LIMIT), SPEC))
+
+
+def test_numbers_of_32_bits_are_the_brighter_the_larger_they_are() -> None:
+    values = np.linspace(0, 2**32 - 1, 64 * 64).reshape(64, 64)
+    tiff = encode(Image.fromarray(values.astype(np.uint32).view(np.int32)), "TIFF")
+    signed, unsigned = (struct.pack("<HHIHH", 339, 3, 1, kind, 0) for kind in (SIGNED, UNSIGNED))
+    assert tiff.count(signed) == 1
+    read = decode(tiff.replace(signed, unsigned), LIMIT)
+    assert np.array_equal(preprocess(read, SPEC), preprocess(Image.fromarray(values.astype(np.float32)), SPEC))
 
 
 def test_deep_grey_is_taken_from_either_format() -> None:
