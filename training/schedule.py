@@ -18,7 +18,7 @@ class Schedule:
         self._optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._config = config
-        self._warm, self._total = config.warmup_epochs * steps, epochs * steps
+        self._warm, self._total = round(config.warmup_epochs * steps), epochs * steps
         self._taken, self._reduction, self._best, self._stale = 0, 1.0, -math.inf, 0
         self._set()
 

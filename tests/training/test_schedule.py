@@ -28,6 +28,14 @@ def test_it_warms_up_and_then_falls_along_one_cosine() -> None:
     assert rates_of(optimizer) == pytest.approx([0.01, 0.04])
 
 
+@pytest.mark.parametrize("epochs", [0.01, 0.05, 0.16, 0.25])
+def test_a_warm_up_of_part_of_an_epoch_never_goes_above_the_rate(epochs: float) -> None:
+    schedule, _ = schedule_of(schedule="constant", warmup_epochs=epochs)
+    factors = [schedule.factor(step) for step in range(10)]
+    assert factors == sorted(factors)
+    assert factors[-1] == max(factors) == 1
+
+
 def test_a_constant_one_stays_whatever_validation_says() -> None:
     schedule, optimizer = schedule_of(schedule="constant", warmup_epochs=0)
     for _ in range(9):
