@@ -24,11 +24,12 @@ Picture = bytes | Slice
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture, how long its decoding took in the lane, and its batch's run (seconds)."""
+    """What became of one picture, how long its decoding took in the lane, and its batch's run (seconds, slices)."""
 
     found: Probabilities | Exception
     decode_seconds: float
     run_seconds: float
+    run_slices: int
 
 
 class Inference:
@@ -68,7 +69,7 @@ class Inference:
         answers = iter(self._infer(slices) if slices else ())
         seconds = perf_counter() - started
         return [
-            Outcome(each if isinstance(each, Exception) else next(answers), decoding, seconds)
+            Outcome(each if isinstance(each, Exception) else next(answers), decoding, seconds, len(slices))
             for each, decoding in prepared
         ]
 

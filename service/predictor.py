@@ -207,7 +207,7 @@ class Predictor:
                 del answer, outcome  # which the error's traceback leads to, and they to the error
         decoding = outcome.decode_seconds if self._lanes_decode else apart
         timing = Timing(decoding, answer.queue_seconds, outcome.run_seconds, time.perf_counter() - started)
-        return prediction_of(outcome.found, self.card.class_names, answer.batch_size, timing)
+        return prediction_of(outcome.found, self.card.class_names, outcome.run_slices, timing)
 
     async def _prepared(self, content: bytes, priority: Priority, ends: float) -> Slice:
         """The network's input, made in a decoder's thread."""

@@ -112,12 +112,13 @@ def told_outcome(outcome: Outcome) -> Message:
     """An outcome travels as words; JSON keeps every digit of a double. Raises what the picture met instead."""
     if isinstance(outcome.found, Exception):
         raise outcome.found
-    return {"probabilities": outcome.found.tolist(), "infer_seconds": outcome.run_seconds}
+    told = {"infer_seconds": outcome.run_seconds, "infer_slices": outcome.run_slices}
+    return told | {"probabilities": outcome.found.tolist()}
 
 
 def read_outcome(told: Message, _: Bytes) -> Outcome:
     """The outcome that was told."""
-    return Outcome(np.array(told["probabilities"], np.float64), 0.0, told["infer_seconds"])
+    return Outcome(np.array(told["probabilities"], np.float64), 0.0, told["infer_seconds"], told["infer_slices"])
 
 
 def split_question(question: Question) -> tuple[Slice, Message]:

@@ -58,7 +58,7 @@ def test_a_picture_that_cannot_be_read_gets_its_own_error_and_shifts_no_answer(m
     infer = inference(models, session)
     first, bad, second = infer([png(1), b"no picture", png(2)])
     assert isinstance(bad.found, NotAnImage)
-    assert session.asked == [("run", 2)]
+    assert session.asked == [("run", first.run_slices)] == [("run", 2)]
     for outcome, seed in ((first, 1), (second, 2)):
         assert np.allclose(np.asarray(outcome.found), np.asarray(infer([png(seed)])[0].found), atol=1e-6)
 

@@ -45,7 +45,7 @@ class Means:
         assert self.opened.wait(15)
         means = [np.asarray(each).mean(keepdims=True).ravel() for each in pictures]
         self.seen += [float(mean[0]) for mean in means]
-        return [Outcome(mean, 0.0, 0.0) for mean in means]
+        return [Outcome(mean, 0.0, 0.0, len(means)) for mean in means]
 
 
 @asynccontextmanager
