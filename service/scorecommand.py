@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("target", metavar="OUT", help="folder or address for part-….parquet")
     top.add_argument("--model", help="else the default model")
     top.add_argument("--version", type=int, help="else the highest that serves")
+    top.add_argument(
+        "--retry", action="store_true", help="answer again what the archive, the memory or the model failed"
+    )
     top.add_argument("--part-rows", type=positive, default=512, help="files a part, about: what a kill costs")
     top.add_argument("--threads", type=positive, help="a worker's; else two a core, for reading takes its time too")
     top.add_argument("--ray", action="store_true", help="over the Ray cluster of RAY_ADDRESS, else one of this machine")
@@ -68,6 +71,7 @@ def positive(text: str) -> int:
 def score(given: Arguments) -> dict[str, object]:
     """Do what is left to do and count; raises `ValueError`, `OSError` or `ServiceError` where it cannot be done."""
     from service.scoring.parts import cut  # noqa: PLC0415 - pyarrow is optional
+    from service.scoring.scorer import PASSING  # noqa: PLC0415 - the same
     from service.scoring.worker import Job, Worker  # noqa: PLC0415 - the same
 
     threads = given.threads or (2 if given.ray else 2 * usable_cpus())
@@ -76,6 +80,8 @@ def score(given: Arguments) -> dict[str, object]:
     if worker.source.holds(worker.parts.archive):
         raise ValueError("OUT lies in IN, where its parts would be taken for pictures")
     with worker.parts.locked():
+        if given.retry:
+            worker.parts.forget(PASSING, worker.model)
         files, done = worker.source.files(), worker.parts.done(worker.model)
         wanted = ([file for file in part if file.path not in done] for part in cut(files, given.part_rows))
         parts = [part for part in wanted if part]

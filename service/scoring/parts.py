@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Parts:
         """
         paths: list[str] = []
         for name in self._names():
-            table = self._read(name)
+            table = self._read(name, ["path", *MODEL_COLUMNS])
             if table is None:
                 self.archive.filesystem.delete_file(self.archive.path(name))
                 continue
@@ -60,6 +60,18 @@ class Parts:
         if len(done := set(paths)) < len(paths):
             raise ValueError(f"{self.archive.address} holds two rows of {len(paths) - len(done)} files")
         return done
+
+    def forget(self, problems: Collection[str], model: Row) -> None:
+        """Take out the rows with one of these problems, so that their files come again; raises as `done` does."""
+        self.done(model)
+        for name in self._names():
+            table = self._read(name, None)
+            rows = table.to_pylist() if table else []
+            kept = [row for row in rows if row["problem"] not in problems]
+            if len(kept) < len(rows):
+                self.archive.filesystem.delete_file(self.archive.path(name))  # first: a row may miss, never come twice
+                if kept:
+                    self.write(kept)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write one part, whole or not at all."""
@@ -77,10 +89,10 @@ class Parts:
         names = [file.path for file in self.archive.files()]
         return [name for name in names if name.startswith("part-") and name.endswith(".parquet")]
 
-    def _read(self, name: str) -> pa.Table | None:
+    def _read(self, name: str, columns: Sequence[str] | None) -> pa.Table | None:
         try:
             with self.archive.filesystem.open_input_file(self.archive.path(name)) as file:
-                return pq.read_table(file, columns=["path", *MODEL_COLUMNS])
+                return pq.read_table(file, columns=columns)
         except pa.ArrowInvalid:
             return None
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from service.contract.card import MODEL_FILE, Card
 from service.contract.preprocess import Slice
 from service.contract.probabilities import Probabilities, probabilities, tumor_probability
-from service.errors import InferenceFailed, ServiceError
+from service.errors import InferenceFailed, NoRoom, ServiceError
 from service.images import read_slice
 from service.schemas import problem_of
 from service.session import Session
@@ -19,6 +19,8 @@ Row = dict[str, Any]
 
 UNREADABLE_FILE = "urn:neurotriage:problem:unreadable-file"
 """A problem that no request can have: the archive did not give the bytes."""
+PASSING = frozenset({UNREADABLE_FILE, *(problem_of(kind(), "").type for kind in (InferenceFailed, NoRoom))})
+"""Problems of a moment or a machine, not of a file: another time there may be an answer."""
 
 
 def schema_of(card: Card) -> pa.Schema:

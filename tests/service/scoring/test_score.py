@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.scorecommand import run
-from service.scoring.archive import File
+from service.scoring.archive import Archive, File
 from service.scoring.parts import cut
+from service.scoring.scorer import UNREADABLE_FILE
 from tests.bundles import write_bundle
 from tests.pictures import draw, encode, png
 
@@ -108,6 +109,37 @@ def test_a_second_run_does_only_what_is_new_and_a_torn_part_again(
     summary = json.loads(capsys.readouterr().out)
     assert (summary["files"], summary["before"]) == (15, 14 - lost)
     assert len(set(paths(rows(out)))) == len(rows(out)) == 15
+
+
+def test_what_failed_by_no_fault_of_its_own_is_answered_at_a_retry_and_nothing_else(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_nearly_all(self: Archive, path: str, read: Callable[[Archive, str], bytes] = Archive.read) -> bytes:
+        if path.endswith(("4.png", "5.png")):
+            raise TimeoutError(110, "timed out")
+        return read(self, path)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "read", read_nearly_all)
+        assert score(archive, out, "--part-rows", "4") == 0
+    before = {row["path"]: row for row in rows(out)}
+    failed = {path for path, row in before.items() if row["problem"] == UNREADABLE_FILE}
+    assert failed == {"left/4.png", "right/inner/5.png"}
+    write_bundle(tmp_path / "models", "other", seed=5)
+    assert score(archive, out, "--retry", "--model", "other") == 2
+    assert {row["path"]: row for row in rows(out)} == before
+    (archive / "left" / "2.png").unlink()  # its row stays, though it could not come again
+    capsys.readouterr()
+    again = (archive, out, "--part-rows", "4", "--model", "tiny")
+    assert score(*again) == score(*again, "--retry") == 0
+    as_ever, retried = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (as_ever["before"], as_ever["answered"]) == (14, 0)
+    assert (retried["before"], retried["answered"]) == (12, 2)
+    after = {row["path"]: row for row in rows(out)}
+    assert len(after) == len(rows(out)) == 14
+    assert {path for path, row in after.items() if row != before[path]} == failed
+    assert all(after[path]["label"] for path in failed)
 
 
 def test_a_killed_run_goes_on_and_every_file_has_exactly_one_row(archive: Path, tmp_path: Path) -> None:
