@@ -41,6 +41,7 @@ class DataConfig(_Strict):
         "published", description="Who makes the folds; see `training.data.arrange`."
     )
     folds: PositiveInt = Field(5, description="Folds that are dealt where none are published.")
+    seed: int | None = Field(None, description="What they are dealt by; none: the recipe's own seed.")
     relabel: dict[str, str] = Field({}, description="Labels to be read as another one, such as glioma: tumor.")
     leave_out: tuple[str, ...] = Field((), description="Datasets that no fold holds: measured whole, as a new source.")
     keep: Literal["original", "copy"] = Field(

@@ -24,7 +24,7 @@ def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) 
     training or the test folds lack.
     """
     found = _find(recipe.data.datasets, data, published or data / INDEX, required=published is not None)
-    rows = arrange(found.rows, recipe.data, recipe.seed)
+    rows = arrange(found.rows, recipe.data, recipe.seed if recipe.data.seed is None else recipe.data.seed)
     _refuse_unknown_labels(rows, recipe)
     _refuse_undrawn_labels(rows, recipe)
     _refuse_absent_classes(rows, recipe)

@@ -79,6 +79,16 @@ def test_a_label_without_a_share_is_refused_where_shares_decide(pictures: Path, 
     assert index(without.model_copy(update={"draw": "once"}), pictures, tmp_path / "run").exists()
 
 
+def test_another_seed_may_train_on_the_same_folds(
+    finished: Path, pictures: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    first, other = read_index(finished / INDEX), recipe.seed + 1
+    same = recipe.model_copy(update={"seed": other, "data": recipe.data.model_copy(update={"seed": recipe.seed})})
+    assert read_index(index(same, pictures, tmp_path / "same")) == first
+    dealt_anew = recipe.model_copy(update={"seed": other})
+    assert read_index(index(dealt_anew, pictures, tmp_path / "anew")) != first
+
+
 @pytest.mark.parametrize("lacks", ["training folds 1", "test folds 5"])
 def test_a_class_that_cannot_be_learnt_or_measured_is_told_before_training(
     finished: Path, copied: Path, recipe: Recipe, tmp_path: Path, lacks: str
