@@ -11,7 +11,7 @@ from training.config import Recipe, read_recipe
 from training.data.slices import Slices
 from training.errors import DataError, made_by
 from training.intervals import RESAMPLES
-from training.paired import of_classes, paired
+from training.paired import of_classes, paired, refuse_other_classes
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_folds
 from training.validation import logits_of
@@ -46,8 +46,7 @@ def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int
     Raises `DataError` where the runs know other classes or have other slices in a fold.
     """
     recipe, other = (read_recipe(made_by("train", each / RECIPE)) for each in (run, of))
-    if recipe.class_names != other.class_names:
-        raise DataError(f"{of} and {run} answer other classes: {other.class_names}, {recipe.class_names}")
+    refuse_other_classes(of, run, other.class_names, recipe.class_names)
     ours, theirs = _answer(recipe, data, run), _answer(other, data, of)
     for part in ours:
         if [row.path for row in ours[part].slices.rows] != [row.path for row in theirs[part].slices.rows]:

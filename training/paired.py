@@ -1,18 +1,26 @@
 """Two answers to the same slices: what the one has over the other, with a paired bootstrap."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from service.contract.probabilities import Probabilities
 from training import scores
 from training.data.index import Row
+from training.errors import DataError
 from training.intervals import Chosen, intervals
 from training.scores import Ints
 from training.variants.report import Difference
 
 Figures = Callable[[Probabilities, Chosen], dict[str, float]]
 """Figures of answers (n, classes) to the slices at `Chosen`."""
+
+
+def refuse_other_classes(of: Path, run: Path, base: Sequence[str], variant: Sequence[str]) -> None:
+    """Raise `DataError` where the classes of `of` (`base`) are not those of `run` (`variant`), in their order."""
+    if base != variant:
+        raise DataError(f"{of} and {run} answer other classes: {base}, {variant}")
 
 
 def paired(

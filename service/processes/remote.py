@@ -112,13 +112,12 @@ def told_outcome(outcome: Outcome) -> Message:
     """An outcome travels as words; JSON keeps every digit of a double. Raises what the picture met instead."""
     if isinstance(outcome.found, Exception):
         raise outcome.found
-    told = {"infer_seconds": outcome.run_seconds, "infer_slices": outcome.run_slices}
-    return told | {"probabilities": outcome.found.tolist()}
+    return {"probabilities": outcome.found.tolist(), "infer_seconds": outcome.run_seconds}
 
 
 def read_outcome(told: Message, _: Bytes) -> Outcome:
-    """The outcome that was told."""
-    return Outcome(np.array(told["probabilities"], np.float64), 0.0, told["infer_seconds"], told["infer_slices"])
+    """The outcome that was told; fronts send slices alone, so that the run had the whole batch."""
+    return Outcome(np.array(told["probabilities"], np.float64), 0.0, told["infer_seconds"], told["batch_size"])
 
 
 def split_question(question: Question) -> tuple[Slice, Message]:

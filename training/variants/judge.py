@@ -9,13 +9,13 @@ from service.contract.probabilities import Probabilities, probabilities
 from training.config import Recipe, read_recipe
 from training.data.index import read_index, sha256_of
 from training.data.slices import Slices, load_slices
-from training.errors import DataError, made_by
+from training.errors import made_by
 from training.external import Asked, read_asked
 from training.graph import Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES, bounded, intervals
 from training.measure import count
-from training.paired import of_classes, paired
+from training.paired import of_classes, paired, refuse_other_classes
 from training.pruning_report import compare_times
 from training.run import RECIPE
 from training.variants.report import VARIANT, VariantReport, bars
@@ -34,8 +34,7 @@ def judge_variant(data: Path, run: Path, of: Path, resamples: int = RESAMPLES) -
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
     base, variant = read_asked(of), read_asked(run)
-    if base.class_names != variant.class_names:
-        raise DataError(f"{of} and {run} answer other classes: {base.class_names}, {variant.class_names}")
+    refuse_other_classes(of, run, base.class_names, variant.class_names)
     seen = [_known(recipe, data, run, asked.spec) for asked in (base, variant)]
     answers = [_answers(asked, slices) for asked, slices in zip((base, variant), seen, strict=True)]
     time = compare_times(base.graph, variant.graph, seen[0].pixels[:TIMED], others=seen[1].pixels[:TIMED])
