@@ -168,7 +168,7 @@ def test_hundreds_of_pictures_get_their_own_answers_while_fronts_are_killed(
 
     asyncio.run(asyncio.wait_for(work(), 120))
     assert sum(isinstance(outcome, dict) for outcome in outcomes) == count
-    assert outcomes.count(None) < 3 * 24
+    assert outcomes.count(None) <= 3 * 24  # each front may have had all 24 callers when it was killed
     wait_until(partial(fronts_up, server, 2))
     assert metric(server, 'neurotriage_restarts_total{process="front"}') == 3
 
