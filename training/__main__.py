@@ -25,6 +25,7 @@ from training.laboratory import Changes, crossvalidate, curves, experiment, prun
 from training.malloc import keep_freed_memory
 from training.results import results
 from training.variants.command import judge_variant, quantize, resize
+from training.weights import weights
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/lite0.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -125,7 +126,7 @@ def whole_line(
 
 
 for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, mirror, misclassified,
-                shortcut, backlog, beside, collect, results, quantize, resize, judge_variant):  # fmt: skip
+                shortcut, backlog, beside, collect, results, quantize, resize, judge_variant, weights):  # fmt: skip
     app.command()(command)
 
 

@@ -82,6 +82,9 @@ class AugmentConfig(_Strict):
     gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
     contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
     remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
+    invert: Share = Field(
+        0.0, description="Share of slices whose tissue's grey levels are turned over, as T2 does T1's."
+    )
     cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
     graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
     infiltrating: tuple[str, ...] = Field(

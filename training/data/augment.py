@@ -22,6 +22,10 @@ GONE, KEPT = 0.05, 0.5
 
 GROUND = 0.03
 """Grey level, of 1, up to which a pixel counts as ground around the head."""
+RIM = 0.15
+"""Grey levels above the ground in which air and skin mix, as a share of the tissue's."""
+BRIGHT = 0.95
+"""Share of what is not ground that is darker than the brightest tissue: most of the rest is fat and vessels."""
 
 
 def augment(
@@ -108,7 +112,7 @@ def shade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Te
 
 
 def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Gamma, contrast, brightness, and for some slices a random curve, over grey levels (N, 1, h, w) in 0–1."""
+    """Gamma, contrast, brightness, for some slices a random or a falling curve, over levels (N, 1, h, w) in 0–1."""
     n = len(grey)
     levels = torch.linspace(0, 1, 256)
     gamma = _uniform(n, config.gamma, generator).exp()[:, None]
@@ -117,6 +121,9 @@ def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) ->
     curves = (levels[None] ** gamma - 0.5) * contrast + 0.5 + brightness
     remapped = torch.rand(n, generator=generator) < config.remap
     curves[remapped] = _random_curves(int(remapped.sum()), levels, generator)
+    if config.invert:
+        inverted = torch.rand(n, generator=generator) < config.invert
+        curves[inverted] = _falling_curves(grey[inverted], levels, generator)
     curves[:, 0] = curves[:, 0].clamp(max=0.05)
     return _through(curves.clamp(0, 1), grey)
 
@@ -183,6 +190,20 @@ def _random_curves(n: int, levels: Tensor, generator: torch.Generator) -> Tensor
     knots = torch.cat([torch.zeros(n, 1), knots], dim=1)
     curves = F.interpolate(knots[:, None], size=len(levels), mode="linear", align_corners=True)[:, 0]
     return torch.lerp(levels.expand(n, -1), curves, torch.rand(n, 1, generator=generator))
+
+
+def _falling_curves(grey: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+    """Curves (n, 256) under which a slice's dark tissue and fluid turn bright and its bright tissue dark, as T2 has T1.
+
+    The ground stays black, and a ramp above it keeps the head's edge, where air and skin mix, from lighting up.
+    """
+    n = len(grey)
+    low = torch.empty(n, 1).uniform_(0.05, 0.35, generator=generator)
+    high = torch.empty(n, 1).uniform_(0.7, 1, generator=generator)
+    bend = _uniform(n, 0.7, generator).exp()[:, None]
+    top = (_cumulative_shares(grey) < BRIGHT).sum(dim=1, keepdim=True).clamp(min=1) / 255
+    ramp = ((levels - GROUND) / (RIM * top)).clamp(0, 1)
+    return ramp * (high - (high - low) * (levels / top).clamp(max=1) ** bend)
 
 
 def _shrink(grey: Tensor, size: int) -> Tensor:

@@ -67,6 +67,15 @@ def test_the_ground_stays_dark() -> None:
     assert out[:, 0, 0].max() <= 0.05 * 255 + 1
 
 
+def test_an_inverted_slice_has_its_tissue_turned_over_and_its_ground_black() -> None:
+    ramp = torch.linspace(0, 1, 40)[None, None].expand(3, 40, 40) * 255
+    out = augmented(ramp.byte(), 40, STILL.model_copy(update={"invert": 0.999999}), seeded(1)) / 255
+    ground, tissue = (ramp <= GROUND * 255), (ramp > 0.25 * 255)
+    assert out[ground].max() == 0
+    assert all((line[shown].diff() <= 0).all() for line, shown in zip(out[:, 0], tissue[:, 0], strict=True))
+    assert (out[:, 0, 10] - out[:, 0, -1]).min() > 0.3
+
+
 def test_without_mixing_nothing_changes() -> None:
     slices, allowed = heads().float(), torch.eye(6, 4).bool()
     mixed, partners, share = mix(slices, allowed, AugmentConfig())
