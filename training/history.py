@@ -7,13 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.errors import OrderError
 
 HISTORY = "history.jsonl"
 CURVES = "curves.png"
-KINDS = ("loss", "accuracy", "precision", "recall")
+KINDS = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+    "unknown_tumor_sensitivity": "tumours of unknown type found",
+    "dice": "Dice",
+    "iou": "IoU",
+}
+"""What of a line is drawn, and the word for it."""
+STYLES = {"train": "--", "val": "-"}
 
 Line = dict[str, Any]
 
@@ -53,17 +66,31 @@ def chosen_line(lines: Sequence[Line]) -> Line:
 
 
 def draw_curves(runs: Sequence[Path], target: Path) -> Path:
-    """Loss, accuracy, precision and recall an epoch, train dashed and validation solid, one colour a run."""
-    figure = Figure(figsize=(11, 7), dpi=110, layout="constrained")
-    for axes, kind in zip(figure.subplots(2, 2).flat, KINDS, strict=True):
-        for number, run in enumerate(runs):
-            lines = read_history(run)
-            epochs = [line["epoch"] + 1 for line in lines]
-            for split, style in (("train", "--"), ("val", "-")):
-                values = [line[f"{split}_{kind}"] for line in lines]
-                axes.plot(epochs, values, style, color=f"C{number}", label=f"{run.name}, {split}")
-        axes.set(xlabel="epoch", title=kind)
+    """A panel a figure that the lines hold, train dashed and validation solid, one colour a run."""
+    histories = [(run.name, read_history(run)) for run in runs]
+    kinds = kinds_of([line for _, lines in histories for line in lines]) or list(KINDS)[:4]
+    pairs = math.ceil(len(kinds) / 2)
+    figure = Figure(figsize=(11, 3.5 * pairs + 0.5), dpi=110, layout="constrained")
+    for place, kind in enumerate(kinds, 1):
+        axes = figure.add_subplot(pairs, 2, place)
+        for number, (name, lines) in enumerate(histories):
+            _draw_kind(axes, lines, kind, f"C{number}", name)
+        axes.set(xlabel="epoch", title=KINDS[kind])
         axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(target, metadata={"Software": None})
     return target
+
+
+def kinds_of(lines: Sequence[Line]) -> list[str]:
+    """The figures that any of the lines knows."""
+    known = {name for line in lines for name, value in line.items() if value is not None}
+    return [kind for kind in KINDS if any(f"{split}_{kind}" in known for split in STYLES)]
+
+
+def _draw_kind(axes: Axes, lines: Sequence[Line], kind: str, color: str, name: str) -> None:
+    epochs = [line["epoch"] + 1 for line in lines]
+    for split, style in STYLES.items():
+        values = [math.nan if (value := line.get(f"{split}_{kind}")) is None else value for line in lines]
+        if not all(map(math.isnan, values)):
+            axes.plot(epochs, values, style, color=color, label=f"{name}, {split}")

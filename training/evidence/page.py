@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from training.evidence import levers, sources, studies
+from training.evidence import folds, joint, levers, sources, studies
+from training.evidence.binary import binary
 from training.evidence.kept import Kept
+from training.evidence.left_out import left_out
 from training.evidence.published import NOT_YET, Plan, comparison
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
@@ -22,12 +24,15 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     yield section("Learning curves", "\n\n".join(_curves(plan, kept, pictures)))
     costs = (section(study.title, studies.networks(study, kept), 3) for study in plan.networks)
     yield section("Networks and what they cost", "\n\n".join(costs))
-    yield section(plan.crossvalidations.title, studies.crossvalidations(plan.crossvalidations, kept))
+    yield section(plan.balance.title, studies.balance(plan.balance, kept))
+    yield section(plan.binary.title, binary(plan.binary, kept))
+    yield section(plan.crossvalidations.title, folds.crossvalidations(plan.crossvalidations, kept))
     yield section(plan.levers.title, f"{levers.levers(plan.levers, kept)}\n\n{levers.mirrors(kept)}")
-    yield section(plan.theta.title, studies.theta(plan.theta, kept))
+    yield section(plan.theta.title, joint.theta(plan.theta, kept))
     yield section("Pruning", _each(kept, PRUNING, lambda run: studies.pruning(run, kept, _picture(pictures, run))))
     yield section("Tuning", _each(kept, BEST_TRIAL, lambda run: studies.tuning(run, kept, page)))
     yield section(plan.shortcut.title, _shortcuts(plan, kept))
+    yield section(plan.left_out.title, left_out(plan.left_out, kept))
     yield section(plan.cross.title, sources.cross(plan.cross, kept))
     yield section("Misclassified", _misclassified(kept, page))
 

@@ -86,6 +86,34 @@ class Study(_Strict):
     words: str = ""
 
 
+class Made(_Strict):
+    """A run and what makes it."""
+
+    run: str
+    command: str
+
+
+class Candidate(_Strict):
+    """A recipe that models may come of: what it is, and its run without each of some sources."""
+
+    name: str
+    words: str
+    without: dict[str, Made]
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """What makes each of its runs."""
+        return {made.run: made.command for made in self.without.values()}
+
+
+class LeftOut(_Strict):
+    """Candidates that are told apart by sources left out whole."""
+
+    title: str
+    words: str = ""
+    candidates: tuple[Candidate, ...] = ()
+
+
 class Plan(_Strict):
     """The page's contents: `notes` stand under the table."""
 
@@ -93,11 +121,20 @@ class Plan(_Strict):
     notes: tuple[str, ...] = ()
     curves: tuple[Study, ...] = ()
     networks: tuple[Study, ...] = ()
+    balance: Study
+    binary: Study
     crossvalidations: Study
     levers: Study
     theta: Study
     cross: Study
     shortcut: Study
+    left_out: LeftOut
+
+    @property
+    def shown(self) -> Sequence[Study | Candidate]:
+        """Whatever names runs besides the rows."""
+        return (*self.curves, *self.networks, self.balance, self.binary, self.crossvalidations, self.levers, self.theta,
+                self.cross, self.shortcut, *self.left_out.candidates)  # fmt: skip
 
 
 def read_plan(path: Path = PUBLISHED) -> Plan:
@@ -119,9 +156,8 @@ def missing(plan: Plan, kept: Kept) -> Iterator[Missing]:
     named = [(cell.run, cell.command, cell.figures) for cell in _cells(plan.rows) if cell.run and cell.command]
     wanted = {run: command for run, command, figures in named
               if not any(figure(kept, run, name) for name in figures)}  # fmt: skip
-    for study in (*plan.curves, *plan.networks, plan.crossvalidations, plan.levers, plan.theta, plan.cross,
-                  plan.shortcut):  # fmt: skip
-        wanted |= {run: command for run, command in study.commands.items() if not _was_made(run, kept)}
+    for shown in plan.shown:
+        wanted |= {run: command for run, command in shown.commands.items() if not _was_made(run, kept)}
     for run, command in wanted.items():
         yield Missing(run, command)
 

@@ -1,7 +1,7 @@
 """What sources give away and what crossing them costs: the shortcut, sets left out whole, and wrong answers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from service.contract.card import REPORT_FILE
@@ -10,12 +10,14 @@ from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
 from training.intervals import Interval
 from training.misclassified import PUBLIC_SHEET
-from training.report import Report
+from training.report import Report, Source, TumorOrNot
 from training.shortcut import SHORTCUT, Shortcut, Told
 from training.tables import number, table
 
 BLANK = ""
 RATES = ("auroc", "sensitivity", "specificity")
+NOT_ASKED = "no such slices"
+"""Of a source without a tumour, or with nothing else."""
 
 
 def shortcut(run: str, kept: Kept) -> str:
@@ -75,9 +77,37 @@ def _crossed(run: str, kept: Kept) -> Iterator[list[str]]:
     asked = {of.dataset: of for of in report.tumor_or_not if of.left_out}
     for dataset in sorted({*asked, *(of.dataset for of in told.values() if of.left_out)}):
         here, either = told.get(dataset), asked.get(dataset)
-        rates = (_or_blank(either.figures.get(name) if either else None) for name in RATES)
         slices = max(of.slices for of in (here, either) if of)
-        yield [run, dataset, str(slices), _or_blank(here.accuracy if here else None), *rates]
+        rates = _rates(either) if either else _rates_by_label(report, dataset)
+        yield [run, dataset, str(slices), _or_blank(_accuracy(report, here, either)), *rates]
+
+
+def _accuracy(report: Report, here: Told | None, either: TumorOrNot | None) -> Interval | None:
+    """Of classes; a network that tells a tumour from none has no others."""
+    if not here and either and len(report.class_names) == 2:
+        return either.figures.get("accuracy")
+    return here.accuracy if here else None
+
+
+def _rates(of: TumorOrNot) -> list[str]:
+    return [_or_blank(of.figures.get(name)) for name in RATES]
+
+
+def _rates_by_label(report: Report, dataset: str) -> list[str]:
+    """Of a source that holds tumours alone or none; what cannot be asked of it says so."""
+    asked = [of for of in report.sources if of.dataset == dataset]
+    if not asked:
+        return [BLANK] * len(RATES)
+    return [_pooled([of for of in asked if of.question == name]) or NOT_ASKED for name in RATES]
+
+
+def _pooled(labels: Sequence[Source]) -> str:
+    """The rate over all slices, and each label's with its interval."""
+    each = "; ".join(f"{of.label} {number(of.by_probability, 3)}" for of in labels)
+    if len(labels) < 2:
+        return each
+    rate = sum(of.by_probability.value * of.slices for of in labels) / sum(of.slices for of in labels)
+    return f"{rate:.3f}: {each}"
 
 
 def _confused(report: Report) -> str:

@@ -1,17 +1,17 @@
-"""What several runs show together: learning curves, costs, cross-validations, θ, pruning, tuning."""
+"""What several runs show together: learning curves, costs, class balance, pruning, tuning."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.crossvalidate import CROSSVALIDATION, CrossValidation
-from training.evidence.figures import figure, spread
+from training.evidence.figures import figure
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
 from training.evidence.summary import SUMMARY, Summary
 from training.history import HISTORY, draw_curves, read_history
 from training.pruning_report import PRUNING, draw_levels, in_words
-from training.tables import number, table
+from training.tables import table
+from training.train import BALANCE
 from training.tune import BEST_TRIAL, IMPORTANCE
 
 BLANK = ""
@@ -35,17 +35,10 @@ def networks(study: Study, kept: Kept) -> str:
     return f"{study.words}\n\n{table(head, (_cost(run, base, kept) for run in study.runs))}"
 
 
-def crossvalidations(study: Study, kept: Kept) -> str:
-    """Each cross-validation's figures over its folds, and pooled."""
-    head = ["run", "slices", "accuracy over folds", "macro F1 over folds", "AUROC over folds", "ECE over folds",
-            "accuracy, pooled", "macro F1, pooled"]  # fmt: skip
-    return f"{study.words}\n\n{table(head, ([*_folds(run, kept)] for run in study.runs))}"
-
-
-def theta(study: Study, kept: Kept) -> str:
-    """Class and mask figures by θ."""
-    head = ["θ", "macro F1, test", "AUROC, test", "macro F1, val", "AUROC, val", "Dice, val", "IoU, val", "run"]
-    return f"{study.words}\n\n{table(head, ([*_weighed(run, kept)] for run in study.runs))}"
+def balance(study: Study, kept: Kept) -> str:
+    """Of each run and class: slices that there are, their share, and the share of an epoch that is drawn from them."""
+    head = ["run", "class", "slices", "share before", "share after", "drawn an epoch"]
+    return f"{study.words}\n\n{table(head, (line for run in study.runs for line in _classes(run, kept)))}"
 
 
 def pruning(run: str, kept: Kept, picture: Path) -> str:
@@ -116,20 +109,11 @@ def _ms(of: Summary) -> float:
     return 1000 * of.seconds / (of.train_slices + of.val_slices)
 
 
-def _folds(run: str, kept: Kept) -> Iterator[str]:
-    found = kept.read(run, CROSSVALIDATION, CrossValidation)
-    yield run
-    yield str(found.slices) if found else NOT_YET
-    if found:
-        yield from (spread(found.test[name]) for name in ("accuracy", "macro_f1", "auroc", "ece"))
-        yield from (number(found.pooled[name], 3) for name in ("accuracy", "macro_f1"))
-    else:
-        yield from [""] * 6
-
-
-def _weighed(run: str, kept: Kept) -> Iterator[str]:
-    found = kept.read(run, SUMMARY, Summary)
-    yield f"{found.theta:g}" if found and found.theta is not None else run.rpartition("_")[2]
-    names = ("test.macro_f1", "test.auroc", "epoch.val_macro_f1", "epoch.val_auroc", "epoch.val_dice", "epoch.val_iou")
-    yield from (figure(kept, run, name) or (NOT_YET if name == "test.macro_f1" else BLANK) for name in names)
-    yield run
+def _classes(run: str, kept: Kept) -> Iterator[list[str]]:
+    classes, summary = kept.raw(run, BALANCE), kept.read(run, SUMMARY, Summary)
+    if not classes:
+        yield [run, NOT_YET, *[""] * 4]
+    total = sum(of["slices"] for of in classes.values())
+    for name, of in classes.items():
+        drawn = f"{of['drawn'] * summary.train_slices:.0f}" if summary else BLANK
+        yield [run, name, f"{of['slices']:.0f}", f"{of['slices'] / total:.1%}", f"{of['drawn']:.1%}", drawn]

@@ -17,7 +17,9 @@ from training.history import HISTORY
 from training.origin import read_origin
 
 EMPTY = {"title": "Nothing", "runs": []}
-KEYS = ("crossvalidations", "levers", "theta", "cross", "shortcut")
+KEYS = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut")
+BARE = dict.fromkeys(KEYS, EMPTY) | {"left_out": {"title": "Nothing"}}
+"""A plan that shows no run."""
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def test_missing_runs_are_made_beside_each_other_and_collected(
     rows = [{"system": "a", "published": "1", "same": cells["first"], "honest": cells["second"]},
             {"system": "b", "published": "1", "same": broken, "honest": broken}]  # fmt: skip
     plan, kept = tmp_path / "plan.yaml", tmp_path / "kept"
-    plan.write_text(yaml.safe_dump({"rows": rows} | dict.fromkeys(KEYS, EMPTY)))
+    plan.write_text(yaml.safe_dump({"rows": rows} | BARE))
     kept.mkdir()
     words = ["training", "backlog", str(kept), "--data", str(pictures), "--runs", str(tmp_path / "runs"),
              "--out", str(kept), "--published", str(plan), "--at-once", "2"]  # fmt: skip
@@ -81,7 +83,7 @@ def test_runs_end_with_the_backlog_that_began_them(recipe: Recipe, pictures: Pat
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(long))
     cell = {"run": "long", "figures": {"test.accuracy": "test"}, "command": experiment(tmp_path / "long.yaml")}
     rows = [{"system": "a", "published": "1", "same": cell, "honest": cell}]
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"rows": rows} | dict.fromkeys(KEYS, EMPTY)))
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"rows": rows} | BARE))
     words = [str(tmp_path), "--data", str(pictures), "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "kept")]
     command = [sys.executable, "-m", "training", "backlog", *words, "--published", str(tmp_path / "plan.yaml")]
     history = tmp_path / "runs" / "long" / HISTORY

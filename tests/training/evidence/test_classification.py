@@ -1,15 +1,5 @@
-from pathlib import Path
-
-import pytest
-
-from service.contract.card import REPORT_FILE
 from training.evidence.classification import classification
 from training.report import Report
-
-
-@pytest.fixture
-def report(finished: Path) -> Report:
-    return Report.model_validate_json((finished / REPORT_FILE).read_bytes())
 
 
 def test_a_note_stands_once_with_the_reports_that_it_is_of(report: Report) -> None:

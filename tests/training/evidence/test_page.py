@@ -13,7 +13,7 @@ from training.data.provenance import PUBLISHABLE
 from training.evidence.collect import collect
 from training.evidence.kept import Kept
 from training.evidence.page import evidence
-from training.evidence.published import NOT_YET, Plan, read_plan
+from training.evidence.published import NOT_YET, Candidate, Made, Plan, read_plan
 from training.evidence.summary import SUMMARY, Summary
 from training.intervals import Interval
 from training.mirror import measure_mirror
@@ -25,6 +25,7 @@ from training.run import RECIPE
 from training.shortcut import measure_shortcut
 from training.tune import BEST_TRIAL
 
+STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut")
 METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))
 
 
@@ -73,11 +74,13 @@ def plan() -> Plan:
     """The shipped plan, its studies asking for the run that there is and one that there is not."""
     shipped = read_plan()
     named = {"runs": ("some", "another"), "beside": "some"}
-    studies = {name: getattr(shipped, name).model_copy(update=named)
-               for name in ("crossvalidations", "levers", "theta", "cross", "shortcut")}  # fmt: skip
+    studies = {name: getattr(shipped, name).model_copy(update=named) for name in STUDIES}
     lists = {name: tuple(each.model_copy(update=named) for each in getattr(shipped, name)[:1])
              for name in ("curves", "networks")}  # fmt: skip
-    return shipped.model_copy(update=studies | lists)
+    without = {run: Made(run=run, command=f"experiment {run}.yaml") for run in ("some", "another")}
+    candidate = Candidate(name="tiny", words="", without={"away": without["some"], "far": without["another"]})
+    left_out = shipped.left_out.model_copy(update={"candidates": (candidate,)})
+    return shipped.model_copy(update=studies | lists | {"left_out": left_out})
 
 
 @pytest.fixture
@@ -91,8 +94,9 @@ def part(text: str, title: str) -> str:
 
 
 def test_every_section_shows_the_run_that_there_is_and_names_the_one_that_there_is_not(text: str) -> None:
-    for title in ("Learning curves", "Networks and what they cost", "Cross-validation", "Levers", "Joint or apart",
-                  "The source shortcut", "Across sets"):  # fmt: skip
+    for title in ("Learning curves", "Networks and what they cost", "Class balance", "Tumour or not",
+                  "Cross-validation", "Levers", "Joint or apart", "The source shortcut", "Chosen by sources left out",
+                  "Across sets"):  # fmt: skip
         assert "some" in part(text, title), title
         assert NOT_YET in part(text, title).lower(), title
 
@@ -137,6 +141,12 @@ def test_pruning_tuning_folds_and_wrong_answers_are_told(text: str) -> None:
     assert "| 0.000 [0.000, 0.000] | 0.000 [0.000, 0.000] | some |" in part(text, "Levers")
     assert "| some | 4 | 0.900 ± 0.010 |" in part(text, "Cross-validation")
     assert "slices of known class answered wrongly" in part(text, "Misclassified")
+
+
+def test_every_pruned_run_is_shown(plan: Plan, kept: Kept, tmp_path: Path) -> None:
+    shutil.copytree(kept.folders[0] / "some", tmp_path / "kept" / "further")
+    text = "\n\n".join(evidence(plan, Kept([*kept.folders, tmp_path / "kept"]), tmp_path / "PAGE.md"))
+    assert re.findall("### run (.+)", part(text, "Pruning")) == ["further", "some"]
 
 
 def test_what_was_gained_over_another_run_than_the_studys_is_not_shown(plan: Plan, kept: Kept, tmp_path: Path) -> None:

@@ -184,3 +184,28 @@ def test_a_run_of_several_cells_is_missing_while_one_of_them_is_empty(kept: Kept
         assert "some" in {run.run for run in missing(plan.model_copy(update={"rows": (row,)}), kept)}
     row = plan.rows[0].model_copy(update={"same": there, "honest": there})
     assert "some" not in {run.run for run in missing(plan.model_copy(update={"rows": (row,)}), kept)}
+
+
+def test_that_the_published_971_was_not_beaten_holds_by_the_figures_kept() -> None:
+    row = next(row for row in read_plan().rows if "0.971" in row.published)
+    found = Kept([PUBLISHED.parent / "results"]).read(row.same.run or "", CROSSVALIDATION, CrossValidation)
+    assert found
+    assert ("0.971 was not beaten" in (row.same.reason or "")) == (found.pooled["accuracy"].value <= 0.971)
+
+
+def test_of_the_registered_model_it_is_said_that_the_five_folds_are_a_smaller_form_s() -> None:
+    small, model = shipped("lite0_cv5"), shipped("lite0")
+    words = read_plan().crossvalidations.words
+    assert (small.size, small.epochs, small.data.datasets) == (160, 12, ("figshare", "br35h"))
+    assert f"`lite0` at {model.size} pixels, has that one split alone" in words
+    assert "twelve epochs at 160 pixels without Sartaj" in words
+
+
+def test_how_sartaj_is_dealt_and_classes_evened_out_is_said() -> None:
+    data, even = shipped("b0_adam").data, shipped("b0_rebalanced")
+    parts = [len(part) for part in (data.train_folds, data.val_folds, data.test_folds)]
+    assert (data.folds, parts) == (10, [8, 1, 1])
+    notes = " ".join(read_plan().notes)
+    assert "(80/10/10)" in notes
+    assert (even.draw, even.augment.rotation) == ("weighted", 225)
+    assert "by any angle up to 225° either way" in notes

@@ -1,0 +1,39 @@
+"""What models are chosen by: what each recipe answers to sources that it never saw."""
+
+from collections.abc import Iterator
+
+from service.contract.card import REPORT_FILE
+from training.evidence.kept import Kept
+from training.evidence.published import NOT_YET, Candidate, LeftOut
+from training.report import Report, TumorOrNot
+from training.tables import number, table
+from training.tumor import SHOWN
+
+
+def left_out(plan: LeftOut, kept: Kept) -> str:
+    """Each candidate without each source, tumour or not, and the mean of its AUROCs."""
+    head = ["candidate", "what it is", "source left out", "slices", *SHOWN.values(), "mean AUROC", "run"]
+    return f"{plan.words}\n\n{table(head, (line for each in plan.candidates for line in _sources(each, kept)))}"
+
+
+def mean_auroc(candidate: Candidate, kept: Kept) -> float | None:
+    """Over all sources that it is left without; None while one of them was not asked."""
+    found = [_answered(source, made.run, kept) for source, made in candidate.without.items()]
+    values = [of.figures["auroc"].value for of in found if of]
+    return sum(values) / len(values) if values and len(values) == len(found) else None
+
+
+def _sources(candidate: Candidate, kept: Kept) -> Iterator[list[str]]:
+    mean, words = mean_auroc(candidate, kept), candidate.words
+    for source, made in candidate.without.items():
+        of = _answered(source, made.run, kept)
+        told = (
+            [str(of.slices), *(number(of.figures[name], 3) for name in SHOWN)] if of else [NOT_YET, *[""] * len(SHOWN)]
+        )
+        yield [candidate.name, words, source, *told, "" if mean is None else f"{mean:.3f}", made.run]
+        words = ""
+
+
+def _answered(source: str, run: str, kept: Kept) -> TumorOrNot | None:
+    report = kept.read(run, REPORT_FILE, Report)
+    return next((of for of in report.tumor_or_not if of.left_out and of.dataset == source), None) if report else None
