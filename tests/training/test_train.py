@@ -160,6 +160,14 @@ def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) ->
         train(recipe.model_copy(update={"weights": Path("nowhere.safetensors")}), pictures, run)
 
 
+def test_weights_that_nobody_offers_are_refused_before_anything_is_written(
+    run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    with pytest.raises(RecipeError, match="timm offers no weights of 'resnet3'"):
+        train(recipe.model_copy(update={"architecture": "resnet3", "weights": "pretrained"}), pictures, run)
+    assert not (run / ORIGIN_FILE).exists()
+
+
 def test_outlines_are_learnt_beside_the_classes(run: Path, pictures: Path, recipe: Recipe, tmp_path: Path) -> None:
     data = shutil.copytree(pictures, tmp_path / "data")
     square = [[0, 0], [30, 0], [30, 30], [0, 30]]
