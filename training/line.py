@@ -1,6 +1,7 @@
 """The steps in their order, and what each tells whoever started it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,9 +19,11 @@ from training.datacard import write_datacard
 from training.errors import RegisterError
 from training.intervals import RESAMPLES, Interval
 from training.judge.report import EXPLANATIONS, read_judgement
+from training.progress import teller
 from training.report import Report
 
 say = Console(soft_wrap=True, highlight=False).print
+watcher = teller(partial(say, markup=False))
 
 
 def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None:
@@ -37,8 +40,8 @@ def datacard(recipe: Recipe, data: Path, run: Path) -> None:
 
 
 def train(recipe: Recipe, data: Path, run: Path) -> None:
-    """Train, and say where the best epoch is."""
-    say(f"train → {train_step.train(recipe, data, run)}")
+    """Train, saying how far it is after each epoch, and where the best one is."""
+    say(f"train → {train_step.train(recipe, data, run, watcher(recipe, run))}")
 
 
 def calibrate(data: Path, run: Path) -> None:

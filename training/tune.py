@@ -21,6 +21,7 @@ from training.errors import DivergedError, RecipeError
 from training.history import Line
 from training.index import INDEX, index
 from training.networks.plain import SHAPES
+from training.progress import Watcher, nobody
 from training.recipefile import merge
 from training.run import RECIPE
 from training.train import train
@@ -36,7 +37,7 @@ ENOUGH = 10
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
+def tune(recipe: Recipe, data: Path, run: Path, trials: int, watcher: Watcher = nobody) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
@@ -49,7 +50,7 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
-        study.optimize(lambda trial: _try(trial, recipe, data, run), n_trials=1)
+        study.optimize(lambda trial: _try(trial, recipe, data, run, watcher), n_trials=1)
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise RecipeError(f"no trial of {run} came to its end: begin anew with another recipe")
     _write(study, recipe, run)
@@ -112,14 +113,16 @@ def _suggest(trial: BaseTrial) -> Iterator[tuple[str, Any]]:
     yield "augmentation", trial.suggest_float("augmentation", 0.0, 1.5)
 
 
-def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
+def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path, watcher: Watcher) -> float:
     """Train one trial in a run of its own; its best epoch counts, and one that diverges is pruned."""
     chosen, home = suggest(trial, recipe), run / "trials" / str(trial.number)
     home.mkdir(parents=True, exist_ok=True)
     (home / INDEX).write_bytes((run / INDEX).read_bytes())
     scores: list[float] = []
+    tell = watcher(chosen, home)
 
     def watch(line: Line) -> None:
+        tell(line)
         scores.append(as_score(recipe, line[recipe.best_by]))
         trial.report(max(scores), line["epoch"])
         if trial.should_prune():
