@@ -15,7 +15,7 @@ from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
 from training.networks.magnitude import cut_weights, share_of_zeros, weights_to_cut
 from training.progress import Watch
-from training.prune import LEVEL, RATE, Plan, prune
+from training.prune import LEVEL, PLANS, RATE, Plan, prune
 from training.pruning_report import say_speed
 from training.run import RECIPE, load_best
 
@@ -58,6 +58,17 @@ def test_cut_channels_make_a_smaller_network_that_can_be_built_again(architectur
     cut_channels(again, tmp_path / "channels.json", 64)
     again.load_state_dict(first.state_dict())
     assert torch.equal(again(SLICES).logits, first(SLICES).logits)
+
+
+def test_few_channels_may_go_too_each_level_smaller_than_the_one_before() -> None:
+    """Channels go by eights, so that close levels could be one and the same."""
+    shares = [plan.percent for plan in PLANS if plan.method == "channels"]
+    assert {10, 15} <= set(shares)
+    networks = [Classifier("test_efficientnet", 4, size=64).eval() for _ in (0, *shares)]
+    for network, share in zip(networks[1:], shares, strict=True):
+        prune_channels(network, 64, share / 100)
+    sizes = [sum(weight.numel() for weight in network.parameters()) for network in networks]
+    assert sizes == sorted(set(sizes), reverse=True)
 
 
 @pytest.fixture(scope="module")
