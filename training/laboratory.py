@@ -39,7 +39,9 @@ def crossvalidate(
     recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
 ) -> None:
     """A recipe over all its folds, resumed fold by fold: <run>/crossvalidation.json."""
-    found = crossvalidate_step.crossvalidate(read_recipe(recipe, changes or ()), data, run, resamples, watcher)
+    found = crossvalidate_step.crossvalidate(
+        read_recipe(recipe, changes or ()), data, run, resamples, watcher=watcher, lister=line.index
+    )
     say(f"crossvalidate → {run / crossvalidate_step.CROSSVALIDATION}: {found.slices} slices")
     for name, spread in (*found.chosen_epoch.items(), *found.test.items()):
         say(f"  {name:20} {spread.mean:.4f} ± {spread.sd:.4f}")
@@ -82,6 +84,6 @@ def tune(
 ) -> None:
     """Search learning rate, dropout, widths and augmentation: <run>/best_trial.json, importance.png, a recipe."""
     chosen = read_recipe(recipe, changes or ())
-    best = tune_step.tune(chosen, data, run, trials, watcher)
+    best = tune_step.tune(chosen, data, run, trials, watcher=watcher, lister=line.index)
     figure = f"{chosen.best_by} {tune_step.as_score(chosen, best.value or 0.0):.4f}"
     say(f"tune → {run / tune_step.BEST_TRIAL}: trial {best.number}, {figure}, {best.params}")

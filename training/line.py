@@ -26,12 +26,16 @@ say = Console(soft_wrap=True, highlight=False).print
 watcher = teller(partial(say, markup=False))
 
 
-def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None:
-    """List the pictures, and say where the list is."""
-    say(f"index → {index_step.index(recipe, data, run, published)}")
-    unreadable = (run / index_step.UNREADABLE).read_text().splitlines()
-    if unreadable:
-        say(f"  {len(unreadable)} files cannot be read and are left out: {run / index_step.UNREADABLE}")
+def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) -> None:
+    """List the pictures, and say where the list is, how many are left out and what the split gives away."""
+    found = index_step.find(recipe, data, published)
+    say(f"index → {index_step.write(found, run)}")
+    if lost := len(found.unreadable):
+        whole = lost + len(found.rows)
+        say(f"  {lost} of {whole} files left out, as missing, changed or unreadable: {run / index_step.UNREADABLE}")
+    leak = found.leak(recipe)
+    say(f"  {leak.leaking} of {leak.slices} held-out slices copy a training slice or are of a group with one; "
+        "`python -m training data-card` also looks for near-duplicates")  # fmt: skip
 
 
 def datacard(recipe: Recipe, data: Path, run: Path) -> None:

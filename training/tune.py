@@ -19,7 +19,7 @@ from training.config import Recipe, read_recipe
 from training.data.index import read_index, write_index
 from training.errors import DivergedError, RecipeError
 from training.history import Line
-from training.index import INDEX, index
+from training.index import INDEX, Lister, index
 from training.networks.plain import SHAPES
 from training.progress import Watcher, nobody
 from training.recipefile import merge
@@ -37,7 +37,9 @@ ENOUGH = 10
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def tune(recipe: Recipe, data: Path, run: Path, trials: int, watcher: Watcher = nobody) -> FrozenTrial:
+def tune(
+    recipe: Recipe, data: Path, run: Path, trials: int, *, watcher: Watcher = nobody, lister: Lister = index
+) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
@@ -46,7 +48,7 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int, watcher: Watcher = 
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
-    _begin(recipe, data, run)
+    _begin(recipe, data, run, lister)
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
@@ -73,13 +75,13 @@ def open_study(run: Path, seed: int) -> optuna.Study:
     return study
 
 
-def _begin(recipe: Recipe, data: Path, run: Path) -> None:
+def _begin(recipe: Recipe, data: Path, run: Path, lister: Lister) -> None:
     """Index and note the recipe, unless trials that were made otherwise would be held against those to come."""
     begun = (run / JOURNAL).exists()
     if begun and (run / RECIPE).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     rows = read_index(run / INDEX) if begun else []
-    index(recipe, data, run)
+    lister(recipe, data, run)
     if begun and read_index(run / INDEX) != rows:
         write_index(rows, run / INDEX)
         raise RecipeError(f"{run} began on another index: choose a new run")

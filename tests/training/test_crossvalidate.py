@@ -48,12 +48,18 @@ def test_folds_are_pooled_and_an_interrupted_one_goes_on(
             raise KeyboardInterrupt
         return train_step.train(recipe, data, run, watch)
 
+    def watcher(_: Recipe, home: Path) -> Watch:
+        return lambda line: told.append((home.name, line["epoch"]))
+
     monkeypatch.setattr(step, "train", train_two)
     with pytest.raises(KeyboardInterrupt):
-        crossvalidate(three, pictures, run, 20, lambda _, home: lambda line: told.append((home.name, line["epoch"])))
+        crossvalidate(three, pictures, run, 20, watcher=watcher)
     assert told == [("fold-1", 0), ("fold-2", 0)]
     fewer = Path(shutil.copytree(pictures, tmp_path / "fewer"))
     (fewer / "drawn" / "glioma" / "0.png").unlink()
+    with pytest.raises(DataError, match="another index"):
+        crossvalidate(three, fewer, run, resamples=20)
+    shutil.copyfile(run / "fold-1" / INDEX, fewer / INDEX)
     with pytest.raises(DataError, match="another index"):
         crossvalidate(three, fewer, run, resamples=20)
     found = crossvalidate(three, pictures, run, resamples=20)
