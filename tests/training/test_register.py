@@ -15,6 +15,7 @@ from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
 from training.modelcard import MODEL_CARD
 from training.register import register, verify
+from training.roc import ROC
 from training.run import RECIPE
 
 
@@ -28,8 +29,10 @@ def bundle(run: Path, tmp_path: Path) -> Path:
     return register(run, tmp_path / "models", "To see it done.")
 
 
-def test_a_bundle_holds_everything_and_its_card_lists_it(bundle: Path) -> None:
+def test_a_bundle_holds_everything_and_its_card_lists_it(run: Path, bundle: Path) -> None:
+    """And nothing that is for whoever trains alone."""
     card = read_card(bundle)
+    assert (run / ROC).exists()
     assert bundle.parts[-2:] == ("tiny", "1")
     assert {path.name for path in bundle.iterdir()} == {*card.files, CARD_FILE}
     assert {MODEL_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
