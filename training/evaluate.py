@@ -24,6 +24,7 @@ from training.export import read_graph
 from training.graph import Floats, Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES
+from training.masks import measure_masks
 from training.measure import Predictions
 from training.misclassified import draw_misclassified
 from training.predictions import PREDICTIONS, write_predictions
@@ -51,7 +52,8 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
     measured, logits = _answer(recipe, run, tested)
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
     found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
-    report = found.model_copy(update={"notes": (*remarks, *found.notes)})
+    masks = measure_masks(recipe, data, run, predictions.dealt().slices, resamples)
+    report = found.model_copy(update={"notes": (*remarks, *found.notes), "masks": masks})
     _draw_roc(predictions, report, run / ROC)
     write_predictions(predictions, run / PREDICTIONS)
     write_whole(run / REPORT_FILE, report.model_dump_json(indent=2) + "\n")

@@ -107,6 +107,8 @@ def _first_version(recipe: Recipe, models: Path) -> str:
 
 def _say_figures(report: Report) -> None:
     _say_intervals(report.figures)
+    if report.masks:
+        _say_intervals({"mask_dice": report.masks.dice, "mask_iou": report.masks.iou})
     for source in report.sources:
         rate = source.by_label
         say(f"  {source.dataset}/{source.label}: {source.question} {rate.value:.4f}  [{rate.low:.4f}, {rate.high:.4f}]",
