@@ -15,10 +15,11 @@ from training.data.slices import Slices, allowed_classes
 from training.errors import DataError, RecipeError
 from training.evaluate import evaluate
 from training.history import chosen_line, read_history
-from training.index import INDEX, index
+from training.index import INDEX, Lister, index
 from training.intervals import RESAMPLES, Interval
 from training.misclassified import draw_misclassified
 from training.predictions import read_predictions
+from training.progress import Watcher, nobody
 from training.report import Report
 from training.run import RECIPE
 from training.train import train
@@ -52,12 +53,23 @@ class CrossValidation(BaseModel):
     slices: int
 
 
-def crossvalidate(recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES) -> CrossValidation:
+def crossvalidate(
+    recipe: Recipe,
+    data: Path,
+    run: Path,
+    resamples: int = RESAMPLES,
+    *,
+    watcher: Watcher = nobody,
+    lister: Lister = index,
+) -> CrossValidation:
     """Train and measure what is still missing below `run/fold-<i>`, then write `<run>/crossvalidation.json`.
 
-    Raises `RecipeError` for a fold that was measured with another recipe, `DataError` where folds are of other indices.
+    `lister` lists a fold's pictures, `watcher` is told of its training. Raises `RecipeError` for a fold that was
+    measured with another recipe, `DataError` where folds are of other indices.
     """
-    runs = [_fold(recipe_of_fold(recipe, fold), data, run / f"{FOLD}{fold}", resamples) for fold in folds_of(recipe)]
+    runs = [run / f"{FOLD}{fold}" for fold in folds_of(recipe)]
+    for fold, home in zip(folds_of(recipe), runs, strict=True):
+        _fold(recipe_of_fold(recipe, fold), data, home, resamples, watcher=watcher, lister=lister)
     found = summarise(recipe, runs, resamples)
     write_whole(run / CROSSVALIDATION, found.model_dump_json(indent=2) + "\n")
     draw_misclassified(data, run)
@@ -94,17 +106,16 @@ def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossVali
     )
 
 
-def _fold(recipe: Recipe, data: Path, run: Path, resamples: int) -> Path:
+def _fold(recipe: Recipe, data: Path, run: Path, resamples: int, *, watcher: Watcher, lister: Lister) -> None:
     if (run / REPORT_FILE).exists():
         if read_recipe(run / RECIPE) != recipe:
             raise RecipeError(f"{run} was measured with another recipe: choose a new run")
-        return run
-    index(recipe, data, run)
+        return
+    lister(recipe, data, run)
     _refuse_other_rows(run)
-    train(recipe, data, run)
+    train(recipe, data, run, watcher(recipe, run))
     calibrate(data, run)
     evaluate(data, run, resamples)
-    return run
 
 
 def _refuse_other_rows(run: Path) -> None:

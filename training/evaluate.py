@@ -24,11 +24,13 @@ from training.export import read_graph
 from training.graph import Floats, Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES
+from training.masks import measure_masks
 from training.measure import Predictions
 from training.misclassified import draw_misclassified
 from training.predictions import PREDICTIONS, write_predictions
 from training.protocol import notes, protocol
 from training.report import Bar, Measured, Report
+from training.roc import ROC, draw_roc
 from training.run import RECIPE, load_best, load_tested
 from training.scores import confusion_matrix
 from training.validation import logits_of
@@ -41,15 +43,18 @@ MOST_ECE = 0.03
 def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequence[str] = ()) -> Report:
     """Write `report.json`, `confusion.png`, `predictions.csv` and `misclassified.png` for the recipe's test folds.
 
-    The report comes after the predictions, so that whoever finds it finds both. `remarks` stand first among the
-    report's notes: what a reader must know that the recipe cannot say.
+    So is `roc.png`, of tumour or not, where they hold slices of both kinds. The report comes after the predictions, so
+    that whoever finds it finds both. `remarks` stand first among the report's notes: what a reader must know that the
+    recipe cannot say.
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
     tested = load_tested(recipe, data, run)
     measured, logits = _answer(recipe, run, tested)
     predictions = Predictions.of(tested, logits, measured.temperature, recipe.class_names)
     found = _report(recipe, data, run, measured=measured, predictions=predictions, resamples=resamples)
-    report = found.model_copy(update={"notes": (*remarks, *found.notes)})
+    masks = measure_masks(recipe, data, run, predictions.dealt().slices, resamples)
+    report = found.model_copy(update={"notes": (*remarks, *found.notes), "masks": masks})
+    _draw_roc(predictions, report, run / ROC)
     write_predictions(predictions, run / PREDICTIONS)
     write_whole(run / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
     draw_misclassified(data, run)
@@ -74,8 +79,8 @@ def _report(
     recipe: Recipe, data: Path, run: Path, *, measured: Measured, predictions: Predictions, resamples: int
 ) -> Report:
     seed, names = recipe.seed, recipe.class_names
-    dealt = np.array([row.fold != NO_FOLD for row in predictions.slices.rows])
-    known = predictions.select(predictions.slices.known & dealt)
+    tested = predictions.dealt()
+    known = tested.select(tested.slices.known)
     if absent := set(names) - {row.label for row in known.slices.rows}:
         raise DataError(f"the test folds of {run} hold no {', '.join(sorted(absent))}: choose others")
     figures = measure.known_figures(known, seed, resamples)
@@ -106,6 +111,14 @@ def _report(
             Bar(figure="ece", at_most=MOST_ECE, value=figures["ece"].value),
         ),
     )
+
+
+def _draw_roc(predictions: Predictions, report: Report, path: Path) -> None:
+    """Of all test folds together, as the report has it; nothing where it has no such figures."""
+    figures = next((of.figures for of in report.tumor_or_not if of.dataset == measure.ALL), None)
+    if figures:
+        tested = predictions.dealt()
+        draw_roc(tested.slices.rows, tested.tumor, figures, measure.ALL, path)
 
 
 def _trivial(recipe: Recipe, data: Path, run: Path, known: Predictions) -> dict[str, Probabilities]:

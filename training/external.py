@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict
-from sklearn.metrics import roc_curve
 
 from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
 from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
@@ -24,8 +22,9 @@ from training.graph import Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES, Interval
 from training.measure import count
+from training.roc import draw_roc
 from training.run import RECIPE, input_spec
-from training.tumor import THRESHOLD, has_both, shows_tumor, tumor_intervals
+from training.tumor import THRESHOLD, has_both, tumor_intervals
 from training.whole import read_whole, write_whole
 
 SEED = 0
@@ -84,7 +83,8 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     probs = probabilities(Graph(asked.graph)(pixels).logits, asked.temperature)
     report = _report(found, asked, folder.resolve().name, probs, resamples)
     write_whole(path, report.model_dump_json(indent=2) + "\n")
-    draw_roc(shows_tumor(found.rows), tumor_probability(probs, asked.class_names), report, path.with_suffix(".png"))
+    tumor = tumor_probability(probs, asked.class_names)
+    draw_roc(found.rows, tumor, report.figures, report.folder, path.with_suffix(".png"))
     return report
 
 
@@ -97,20 +97,6 @@ def read_asked(run: Path) -> Asked:
     rows, folds = read_index(run / INDEX), (*recipe.data.train_folds, *recipe.data.val_folds)
     learnt = frozenset(row.sha256 for row in rows if row.dataset in recipe.data.datasets and row.fold in folds)
     return Asked(read_graph(run), recipe.class_names, input_spec(recipe), read_temperature(run), learnt)
-
-
-def draw_roc(shows: npt.NDArray[np.bool_], tumor: npt.NDArray[np.float64], report: External, path: Path) -> None:
-    """The ROC curve of tumour against none, the threshold marked."""
-    misses, hits, _ = roc_curve(shows, tumor)
-    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    axes.plot(misses, hits, label=f"AUROC {report.figures['auroc'].value:.3f}")
-    place = (1 - report.figures["specificity"].value, report.figures["sensitivity"].value)
-    axes.plot(*place, "o", label=f"tumour probability ≥ {report.threshold}")
-    axes.plot([0, 1], [0, 1], ":", color="grey")
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"Tumour or not: {report.folder}")
-    axes.legend(loc="lower right")
-    figure.savefig(path, metadata={"Software": None})
 
 
 def _refuse_strange(rows: Sequence[Row], asked: Asked, folder: Path) -> None:

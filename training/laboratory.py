@@ -12,7 +12,7 @@ from training import tune as tune_step
 from training.config import read_recipe
 from training.history import draw_curves
 from training.intervals import RESAMPLES
-from training.line import say
+from training.line import say, watcher
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, such as training/recipes/b0_adam.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder with pictures as dataset/label/file.")]
@@ -39,7 +39,9 @@ def crossvalidate(
     recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
 ) -> None:
     """A recipe over all its folds, resumed fold by fold: <run>/crossvalidation.json."""
-    found = crossvalidate_step.crossvalidate(read_recipe(recipe, changes or ()), data, run, resamples)
+    found = crossvalidate_step.crossvalidate(
+        read_recipe(recipe, changes or ()), data, run, resamples, watcher=watcher, lister=line.index
+    )
     say(f"crossvalidate → {run / crossvalidate_step.CROSSVALIDATION}: {found.slices} slices")
     for name, spread in (*found.chosen_epoch.items(), *found.test.items()):
         say(f"  {name:20} {spread.mean:.4f} ± {spread.sd:.4f}")
@@ -67,7 +69,7 @@ def prune(
     ] = prune_step.RATE,
 ) -> None:
     """Prune weights and channels at several levels, retrain, measure, time: <run>/prune/pruning.md."""
-    for level in prune_step.prune(data, run, epochs, only=only or (), rate=rate):
+    for level in prune_step.prune(data, run, epochs, only=only or (), rate=rate, watcher=watcher):
         accuracy = f"accuracy {level.accuracy_before:.4f} → {level.accuracy_after:.4f}"
         say(f"  {level.method} {level.percent} %: {accuracy}, {level.time.median:.2f} of the time")
     say(f"prune → {run / 'prune' / 'pruning.md'}")
@@ -82,6 +84,6 @@ def tune(
 ) -> None:
     """Search learning rate, dropout, widths and augmentation: <run>/best_trial.json, importance.png, a recipe."""
     chosen = read_recipe(recipe, changes or ())
-    best = tune_step.tune(chosen, data, run, trials)
+    best = tune_step.tune(chosen, data, run, trials, watcher=watcher, lister=line.index)
     figure = f"{chosen.best_by} {tune_step.as_score(chosen, best.value or 0.0):.4f}"
     say(f"tune → {run / tune_step.BEST_TRIAL}: trial {best.number}, {figure}, {best.params}")

@@ -1,6 +1,7 @@
 """The steps in their order, and what each tells whoever started it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,17 +19,23 @@ from training.datacard import write_datacard
 from training.errors import RegisterError
 from training.intervals import RESAMPLES, Interval
 from training.judge.report import EXPLANATIONS, read_judgement
+from training.progress import teller
 from training.report import Report
 
 say = Console(soft_wrap=True, highlight=False).print
+watcher = teller(partial(say, markup=False))
 
 
-def index(recipe: Recipe, data: Path, run: Path, published: Path | None) -> None:
-    """List the pictures, and say where the list is."""
-    say(f"index → {index_step.index(recipe, data, run, published)}")
-    unreadable = (run / index_step.UNREADABLE).read_text().splitlines()
-    if unreadable:
-        say(f"  {len(unreadable)} files cannot be read and are left out: {run / index_step.UNREADABLE}")
+def index(recipe: Recipe, data: Path, run: Path, published: Path | None = None) -> None:
+    """List the pictures, and say where the list is, how many are left out and what the split gives away."""
+    found = index_step.find(recipe, data, published)
+    say(f"index → {index_step.write(found, run)}")
+    if lost := len(found.unreadable):
+        whole = lost + len(found.rows)
+        say(f"  {lost} of {whole} files left out, as missing, changed or unreadable: {run / index_step.UNREADABLE}")
+    leak = found.leak(recipe)
+    say(f"  {leak.leaking} of {leak.slices} held-out slices copy a training slice or are of a group with one; "
+        "`python -m training data-card` also looks for near-duplicates")  # fmt: skip
 
 
 def datacard(recipe: Recipe, data: Path, run: Path) -> None:
@@ -37,8 +44,8 @@ def datacard(recipe: Recipe, data: Path, run: Path) -> None:
 
 
 def train(recipe: Recipe, data: Path, run: Path) -> None:
-    """Train, and say where the best epoch is."""
-    say(f"train → {train_step.train(recipe, data, run)}")
+    """Train, saying how far it is after each epoch, and where the best one is."""
+    say(f"train → {train_step.train(recipe, data, run, watcher(recipe, run))}")
 
 
 def calibrate(data: Path, run: Path) -> None:
@@ -100,6 +107,8 @@ def _first_version(recipe: Recipe, models: Path) -> str:
 
 def _say_figures(report: Report) -> None:
     _say_intervals(report.figures)
+    if report.masks:
+        _say_intervals({"mask_dice": report.masks.dice, "mask_iou": report.masks.iou})
     for source in report.sources:
         rate = source.by_label
         say(f"  {source.dataset}/{source.label}: {source.question} {rate.value:.4f}  [{rate.low:.4f}, {rate.high:.4f}]",

@@ -37,6 +37,10 @@ class Predictions:
         """Those where `keep` (N,) holds."""
         return Predictions(self.slices.select(keep), self.raw[keep], self.calibrated[keep], self.class_names)
 
+    def dealt(self) -> "Predictions":
+        """Those of the test folds alone, without sources left out whole."""
+        return self.select(np.array([row.fold != NO_FOLD for row in self.slices.rows]))
+
     @property
     def answers(self) -> scores.Ints:
         """Index of the most probable class (N,)."""
@@ -107,9 +111,8 @@ def by_dataset(predictions: Predictions, seed: int, resamples: int) -> tuple[Tum
     """Tumour or not, for each dataset that holds both, and for all of what was not left out."""
     rows = predictions.slices.rows
     names = np.array([row.dataset for row in rows])
-    dealt = np.array([row.fold != NO_FOLD for row in rows])
-    parts = {str(name): names == name for name in sorted(set(names))} | {ALL: dealt}
-    asked = {name: predictions.select(keep) for name, keep in parts.items()}
+    parts = {str(name): predictions.select(names == name) for name in sorted(set(names))}
+    asked = parts | {ALL: predictions.dealt()}
     return tuple(
         _tumor_or_not(name, chosen, seed, resamples) for name, chosen in asked.items() if has_both(chosen.slices.rows)
     )

@@ -7,7 +7,7 @@ from training.data.provenance import ATTRIBUTION, provenance
 from training.judge.page import PAGE
 from training.judge.report import ExplanationReport
 from training.judge.text import judgement
-from training.report import Report
+from training.report import MaskFigures, Report
 from training.tables import bullets, listed, number, section, table
 from training.tumor import tumor_table
 from training.variants.report import VariantReport, beside
@@ -90,7 +90,15 @@ def _figures(report: Report) -> str:
             "Right class by row, answer by column:",
             table(["", *(f"`{name}`" for name in report.class_names)], matrix),
             f"![Confusion matrix]({CONFUSION})",
+            *([_masks(report.masks)] if report.masks else []),
         )
+    )
+
+
+def _masks(masks: MaskFigures) -> str:
+    return (
+        f"Tumour masks, which the checkpoint draws and the graph does not, on {masks.slices} outlined test slices: "
+        f"mean Dice {number(masks.dice)}, mean IoU {number(masks.iou)}."
     )
 
 

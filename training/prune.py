@@ -11,10 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import f1_score
-from torch import Tensor, nn
 
 from service.contract.card import MODEL_FILE
 from training import checkpoint
@@ -26,6 +24,8 @@ from training.export import export_network
 from training.index import INDEX
 from training.networks.channels import prune_channels
 from training.networks.classifier import Classifier
+from training.networks.magnitude import cut_weights, share_of_zeros
+from training.progress import Watcher, nobody
 from training.pruning_report import Ratio, compare_times, write_report
 from training.run import RECIPE, load_best, load_folds
 from training.train import train
@@ -57,9 +57,10 @@ class Plan(NamedTuple):
 PLANS = (
     *(Plan("oneshot", percent) for percent in (30, 50, 70, 90)),
     Plan("iterative", 75, "oneshot-50"), Plan("iterative", 90, "iterative-75"),
-    *(Plan("channels", percent) for percent in (25, 50)),
+    *(Plan("channels", percent) for percent in (10, 15, 25, 50)),
 )  # fmt: skip
-"""Step by step begins with half of the weights, as at once does."""
+"""Step by step begins with half of the weights, as at once does. Channels begin with few: the fast variant comes from
+these, which may lose less than one point."""
 
 
 class Level(BaseModel):
@@ -84,7 +85,15 @@ class Level(BaseModel):
     time: Ratio
 
 
-def prune(data: Path, run: Path, epochs: int = 3, *, only: Collection[str] = (), rate: float = RATE) -> list[Level]:
+def prune(
+    data: Path,
+    run: Path,
+    epochs: int = 3,
+    *,
+    only: Collection[str] = (),
+    rate: float = RATE,
+    watcher: Watcher = nobody,
+) -> list[Level]:
     """Prune and retrain what is still missing, then write `pruning.json`, `.md` and `.png` into `<run>/prune`.
 
     `epochs` of retraining a level, at `rate` of the first training's learning rate; `only` these levels, by name, are
@@ -98,45 +107,12 @@ def prune(data: Path, run: Path, epochs: int = 3, *, only: Collection[str] = (),
     home = run / "prune"
     dense = _graph(load_best(recipe, run), home / "dense", known)
     levels = [
-        _level(plan, _retraining(recipe, epochs, rate), data, run, known=known, dense=dense)
+        _level(plan, _retraining(recipe, epochs, rate), data, run, known=known, dense=dense, watcher=watcher)
         for plan in _chosen(only, home)
     ]
     accuracy = _figures(load_best(recipe, run), known)[0]
     write_report([level.model_dump() for level in levels], accuracy, home)
     return levels
-
-
-@torch.no_grad()
-def cut_weights(network: Classifier, share: float) -> None:
-    """Set a `share` of each cut layer's weights, the smallest in magnitude, to 0 (Han et al. 2015).
-
-    Layer by layer: one limit for all would empty whole layers, through which nothing gets any more.
-    """
-    for weight in weights_to_cut(network):
-        sizes = weight.abs().flatten()
-        limit = sizes.kthvalue(max(round(share * sizes.numel()), 1)).values
-        weight.mul_(weight.abs() > limit)
-
-
-def weights_to_cut(network: Classifier) -> list[Tensor]:
-    """The weights of dense layers and of all convolutions but the first and the depthwise ones.
-
-    Those few weights, one filter a channel, are what a network of separable convolutions can spare least (Zhu & Gupta
-    2017, arXiv 1710.01878).
-    """
-    layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
-    first = next(each for each in layers if isinstance(each, nn.Conv2d))
-    return [each.weight for each in layers if each is not first and not _is_depthwise(each)]
-
-
-def _is_depthwise(layer: nn.Conv2d | nn.Linear) -> bool:
-    return isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
-
-
-def share_of_zeros(network: Classifier) -> float:
-    """Share of weights that are 0, of those that could be cut."""
-    weights = weights_to_cut(network)
-    return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 
 def _chosen(only: Collection[str], home: Path) -> list[Plan]:
@@ -161,7 +137,7 @@ def _retraining(recipe: Recipe, epochs: int, rate: float) -> Recipe:
     return recipe.model_copy(update={"stages": stages, "optimizer": optimizer, "freeze": False})
 
 
-def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, dense: Path) -> Level:
+def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, dense: Path, watcher: Watcher) -> Level:
     home = run / "prune" / plan.name
     digest = sha256_of(run / checkpoint.BEST)
     if (home / LEVEL).exists():
@@ -169,7 +145,7 @@ def _level(plan: Plan, recipe: Recipe, data: Path, run: Path, *, known: Slices, 
         _refuse_other(done.checkpoint_sha256, digest, home)
         return done
     changed = _begin(plan, recipe, run, home, digest=digest)
-    train(changed, data, home)
+    train(changed, data, home, watcher(changed, home))
     before = load_best(changed, home)
     before.load_state_dict(checkpoint.load(home / START)["network"])
     after = load_best(changed, home)

@@ -61,6 +61,14 @@ class TumorOrNot(_Strict):
     figures: dict[str, Interval]
 
 
+class MaskFigures(_Strict):
+    """Mean Dice and IoU over the test slices that show an outlined tumour; the checkpoint draws the masks, in torch."""
+
+    slices: int
+    dice: Interval
+    iou: Interval
+
+
 class Bar(_Strict):
     """A limit set before measuring."""
 
@@ -100,3 +108,4 @@ class Report(_Strict):
     sources: tuple[Source, ...]
     tumor_or_not: tuple[TumorOrNot, ...] = ()
     bars: tuple[Bar, ...]
+    masks: MaskFigures | None = None

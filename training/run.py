@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from service.contract.card import InputSpec
 from training import checkpoint
 from training.config import Recipe
@@ -20,6 +22,15 @@ def load_best(recipe: Recipe, run: Path) -> Classifier:
     network = bare_network(recipe)
     network.load_state_dict(checkpoint.load(made_by("train", run / checkpoint.BEST))["network"])
     return network.eval()
+
+
+def load_outline(network: Classifier, run: Path) -> nn.Module | None:
+    """What draws outlines from the network's features at the best epoch; None where the checkpoint does not hold it."""
+    outline, kept = network.new_outline_head(), checkpoint.load(run / checkpoint.BEST).get("outline", {})
+    if outline.state_dict().keys() != kept.keys():
+        return None
+    outline.load_state_dict(kept)
+    return outline.eval()
 
 
 def load_folds(recipe: Recipe, data: Path, run: Path, folds: tuple[int, ...]) -> Slices:

@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from training.config import Recipe, read_recipe
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices
 from training.errors import DataError, RecipeError, made_by
-from training.history import CURVES, HISTORY, Line, draw_curves, without_nan, write_line
+from training.history import CURVES, HISTORY, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
 from training.origin import NOT_RECORDED, read_origin, write_origin
 from training.processes import Processes
+from training.progress import Watch
 from training.run import RECIPE, input_spec, load_splits, source_spec
 from training.seen import count_seen
 from training.start import name_weights, new_network
@@ -31,12 +31,13 @@ from training.whole import write_whole
 BALANCE = "balance.json"
 
 
-def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] | None = None) -> Path:
+def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> Path:
     """Train on the run's `index.csv`, keep the best epoch by `recipe.best_by`, resume where `run` left off.
 
     Returns the path of the best checkpoint. The recipe in effect is saved beside it; `watch` is shown each line of the
-    history. Raises `RecipeError` where the run began with another recipe or the weights to start from are missing,
-    `DivergedError` where the network's answers are no numbers any more, `DataError` where no epoch can be chosen.
+    history, in the first process alone. Raises `RecipeError` where the run began with another recipe or the weights to
+    start from are missing, `DivergedError` where the network's answers are no numbers any more, `DataError` where no
+    epoch can be chosen.
     """
     _refuse_false_start(recipe, run)
     processes = Processes(recipe.precision)
@@ -81,11 +82,11 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Callable[[Line], None] |
         told |= {"peak_mb": memory.peak_mb(processes.device), "seconds": round(time.monotonic() - started, 1)}
         if processes.first:
             if better:
-                weights = {"network": learner.averaged.state_dict(), "epoch": epoch, **without_nan(measured)}
-                checkpoint.save(weights, run / checkpoint.BEST)
+                weights = {"network": learner.averaged.state_dict(), "outline": learner.outline.state_dict()}
+                checkpoint.save({**weights, "epoch": epoch, **without_nan(measured)}, run / checkpoint.BEST)
             write_line(run, told)
             _save(run, learner, generator, progress)
-        if watch:
+        if watch and processes.first:
             watch(told)
     if processes.first and (run / HISTORY).exists():
         draw_curves([run], run / CURVES)

@@ -19,8 +19,9 @@ from training.config import Recipe, read_recipe
 from training.data.index import read_index, write_index
 from training.errors import DivergedError, RecipeError
 from training.history import Line
-from training.index import INDEX, index
+from training.index import INDEX, Lister, index
 from training.networks.plain import SHAPES
+from training.progress import Watcher, nobody
 from training.recipefile import merge
 from training.run import RECIPE
 from training.train import train
@@ -36,7 +37,9 @@ ENOUGH = 10
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
+def tune(
+    recipe: Recipe, data: Path, run: Path, trials: int, *, watcher: Watcher = nobody, lister: Lister = index
+) -> FrozenTrial:
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
@@ -45,11 +48,11 @@ def tune(recipe: Recipe, data: Path, run: Path, trials: int) -> FrozenTrial:
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
-    _begin(recipe, data, run)
+    _begin(recipe, data, run, lister)
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + done)
-        study.optimize(lambda trial: _try(trial, recipe, data, run), n_trials=1)
+        study.optimize(lambda trial: _try(trial, recipe, data, run, watcher), n_trials=1)
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise RecipeError(f"no trial of {run} came to its end: begin anew with another recipe")
     _write(study, recipe, run)
@@ -72,13 +75,13 @@ def open_study(run: Path, seed: int) -> optuna.Study:
     return study
 
 
-def _begin(recipe: Recipe, data: Path, run: Path) -> None:
+def _begin(recipe: Recipe, data: Path, run: Path, lister: Lister) -> None:
     """Index and note the recipe, unless trials that were made otherwise would be held against those to come."""
     begun = (run / JOURNAL).exists()
     if begun and (run / RECIPE).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     rows = read_index(run / INDEX) if begun else []
-    index(recipe, data, run)
+    lister(recipe, data, run)
     if begun and read_index(run / INDEX) != rows:
         write_index(rows, run / INDEX)
         raise RecipeError(f"{run} began on another index: choose a new run")
@@ -112,14 +115,16 @@ def _suggest(trial: BaseTrial) -> Iterator[tuple[str, Any]]:
     yield "augmentation", trial.suggest_float("augmentation", 0.0, 1.5)
 
 
-def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path) -> float:
+def _try(trial: optuna.Trial, recipe: Recipe, data: Path, run: Path, watcher: Watcher) -> float:
     """Train one trial in a run of its own; its best epoch counts, and one that diverges is pruned."""
     chosen, home = suggest(trial, recipe), run / "trials" / str(trial.number)
     home.mkdir(parents=True, exist_ok=True)
     (home / INDEX).write_bytes((run / INDEX).read_bytes())
     scores: list[float] = []
+    tell = watcher(chosen, home)
 
     def watch(line: Line) -> None:
+        tell(line)
         scores.append(as_score(recipe, line[recipe.best_by]))
         trial.report(max(scores), line["epoch"])
         if trial.should_prune():

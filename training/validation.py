@@ -1,8 +1,10 @@
 """What a network answers to slices it does not learn from, epoch by epoch."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
@@ -57,25 +59,38 @@ def validate(network: nn.Module, slices: Slices, processes: Processes) -> dict[s
     }
 
 
-@torch.inference_mode()
+class Overlaps(NamedTuple):
+    """Which slices show an outlined tumour, by position (n,), and how well each one's mask fits: Dice and IoU (n,)."""
+
+    shown: npt.NDArray[np.intp]
+    dice: npt.NDArray[np.float64]
+    iou: npt.NDArray[np.float64]
+
+
 def overlap(
     network: Classifier, outline: nn.Module, slices: Slices, masks: Masks, device: torch.device
 ) -> dict[str, float]:
-    """Mean Dice and IoU over the slices that show an outlined tumour, pixel by pixel of the outline's own grid."""
+    """Mean Dice and IoU over the slices that show an outlined tumour."""
+    found = overlaps(network, outline, slices, masks, device)
+    if not len(found.shown):
+        return {"val_dice": math.nan, "val_iou": math.nan}
+    return {"val_dice": float(found.dice.mean()), "val_iou": float(found.iou.mean())}
+
+
+@torch.inference_mode()
+def overlaps(network: Classifier, outline: nn.Module, slices: Slices, masks: Masks, device: torch.device) -> Overlaps:
+    """What is drawn against what is right, pixel by pixel of the outline's own grid."""
     network.eval()
     shown = np.flatnonzero(masks.known & (masks.pixels.max(axis=(1, 2)) > 127))
-    parts = []
+    parts = [torch.zeros(3, 0, dtype=torch.long)]
     for start in range(0, len(shown), BATCH):
         chosen = shown[start : start + BATCH]
         drawn = outline(network.with_features(torch.from_numpy(slices.pixels[chosen]).to(device))[1])
         right = torch.from_numpy(masks.pixels[chosen]).to(device).unsqueeze(1).float() / 255
         right = nn.functional.adaptive_avg_pool2d(right, drawn.shape[-2:])
         parts.append(_overlaps(drawn > 0, right > 0.5))
-    if not parts:
-        return {"val_dice": math.nan, "val_iou": math.nan}
     both, either, total = torch.cat(parts, dim=1).double()
-    dice, iou = 2 * both / total.clamp(min=1), both / either.clamp(min=1)
-    return {"val_dice": dice.mean().item(), "val_iou": iou.mean().item()}
+    return Overlaps(shown, (2 * both / total.clamp(min=1)).numpy(), (both / either.clamp(min=1)).numpy())
 
 
 def _overlaps(ours: Tensor, theirs: Tensor) -> Tensor:

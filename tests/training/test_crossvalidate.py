@@ -12,6 +12,7 @@ from training.crossvalidate import CROSSVALIDATION, CrossValidation, crossvalida
 from training.data.index import read_index
 from training.errors import DataError, RecipeError
 from training.index import INDEX
+from training.progress import Watch
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +40,26 @@ def test_folds_are_pooled_and_an_interrupted_one_goes_on(
 ) -> None:
     run = tmp_path / "runs" / "cv"
     trained: list[str] = []
+    told: list[tuple[str, int]] = []
 
-    def train_two(recipe: Recipe, data: Path, run: Path) -> Path:
+    def train_two(recipe: Recipe, data: Path, run: Path, watch: Watch) -> Path:
         trained.append(run.name)
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return train_step.train(recipe, data, run)
+        return train_step.train(recipe, data, run, watch)
+
+    def watcher(_: Recipe, home: Path) -> Watch:
+        return lambda line: told.append((home.name, line["epoch"]))
 
     monkeypatch.setattr(step, "train", train_two)
     with pytest.raises(KeyboardInterrupt):
-        crossvalidate(three, pictures, run, resamples=20)
+        crossvalidate(three, pictures, run, 20, watcher=watcher)
+    assert told == [("fold-1", 0), ("fold-2", 0)]
     fewer = Path(shutil.copytree(pictures, tmp_path / "fewer"))
     (fewer / "drawn" / "glioma" / "0.png").unlink()
+    with pytest.raises(DataError, match="another index"):
+        crossvalidate(three, fewer, run, resamples=20)
+    shutil.copyfile(run / "fold-1" / INDEX, fewer / INDEX)
     with pytest.raises(DataError, match="another index"):
         crossvalidate(three, fewer, run, resamples=20)
     found = crossvalidate(three, pictures, run, resamples=20)

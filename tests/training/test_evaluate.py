@@ -1,6 +1,7 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,11 @@ from training.index import INDEX, index
 from training.measure import Predictions
 from training.predictions import PREDICTIONS
 from training.report import Bar, Report
+from training.roc import ROC
 from training.run import RECIPE, input_spec
 from training.scores import Ints
+
+ARGUMENTS = ("rows", "tumor", "figures", "of", "path")
 
 
 @pytest.fixture
@@ -87,6 +91,22 @@ def test_the_protocol_says_which_folds_did_what(report: Report) -> None:
 def test_the_confusion_matrix_is_drawn(finished: Path) -> None:
     with Image.open(finished / CONFUSION) as drawn:
         assert min(drawn.size) > 400
+
+
+def test_the_roc_of_tumour_or_not_is_drawn_of_the_test_folds_alone(
+    finished: Path, left_out: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open(finished / ROC) as drawn:
+        assert min(drawn.size) > 400
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(step, "draw_roc", lambda *given: asked.update(zip(ARGUMENTS, given, strict=True)))
+    report = evaluate(pictures, left_out, resamples=100)
+    assert {row.fold for row in asked["rows"]} == {5}
+    lines = [line for line in lines_of(left_out) if line["dataset"] == "drawn"]
+    tumor = [1 - float(line["no_tumor"]) for line in lines]
+    assert asked["tumor"] == pytest.approx(tumor, abs=1e-9)
+    together = next(of for of in report.tumor_or_not if of.dataset == "all test folds")
+    assert (asked["figures"], asked["path"]) == (together.figures, left_out / ROC)
 
 
 def test_a_bare_checkpoint_is_measured_in_torch_and_agrees_with_the_graph(

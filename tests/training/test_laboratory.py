@@ -14,6 +14,7 @@ from training.export import export_network
 from training.networks.classifier import Classifier
 from training.recipefile import merge
 from training.report import Report
+from training.roc import ROC
 
 SLICES = np.random.default_rng(1).integers(0, 256, (9, 64, 64), np.uint8)
 TUMORS = ("glioma", "meningioma", "pituitary")
@@ -41,6 +42,7 @@ def test_a_binary_network_is_measured_exported_and_explained(
     report = Report.model_validate_json((tmp_path / "runs/a" / REPORT_FILE).read_bytes())
     assert report.class_names == ("no_tumor", "tumor")
     assert np.sum(report.confusion) == 10
+    assert (tmp_path / "runs/a" / ROC).exists()
     assert run_line(monkeypatch, "export", *place) == 0
     assert (tmp_path / "runs/a" / EXPLAIN_FILE).exists()
 
@@ -58,6 +60,7 @@ def test_a_network_that_only_tells_tumours_apart_is_measured_and_its_curves_draw
     words = (tmp_path / "r.yaml", "--data", tmp_path / "data", "--run", run, "--resamples", "100")
     assert run_line(monkeypatch, "experiment", *words) == 0
     assert Report.model_validate_json((run / REPORT_FILE).read_bytes()).sources == ()
+    assert not (run / ROC).exists()
     assert run_line(monkeypatch, "curves", run, run, "--out", tmp_path / "both.png") == 0
     assert (tmp_path / "both.png").exists()
 

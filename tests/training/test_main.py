@@ -40,6 +40,11 @@ def test_one_command_goes_from_pictures_to_a_registered_version(
     steps = ("index →", "train →", "calibrate →", "export →", "evaluate →", "register →")
     assert sorted(steps, key=said.index) == list(steps)
     assert "macro_f1" in said
+    epochs = [text for text in said.splitlines() if text.startswith("  runs/a, epoch ")]
+    assert [text.split(":")[0] for text in epochs] == [
+        f"  runs/a, epoch {n} of 2, {px} px" for n, px in ((1, 24), (2, 64))
+    ]
+    assert [text.endswith(" left") for text in epochs] == [True, False]
 
     assert run_line(monkeypatch, *words) == 1
     assert "say with --change why" in capsys.readouterr().err

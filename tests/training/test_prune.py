@@ -10,9 +10,12 @@ from training import prune as step
 from training.config import Recipe, read_recipe
 from training.errors import OrderError, RecipeError
 from training.export import export
+from training.history import Line
 from training.networks.channels import cut_channels, prune_channels
 from training.networks.classifier import Classifier
-from training.prune import LEVEL, RATE, Plan, cut_weights, prune, share_of_zeros, weights_to_cut
+from training.networks.magnitude import cut_weights, share_of_zeros, weights_to_cut
+from training.progress import Watch
+from training.prune import LEVEL, PLANS, RATE, Plan, prune
 from training.pruning_report import say_speed
 from training.run import RECIPE, load_best
 
@@ -55,6 +58,17 @@ def test_cut_channels_make_a_smaller_network_that_can_be_built_again(architectur
     cut_channels(again, tmp_path / "channels.json", 64)
     again.load_state_dict(first.state_dict())
     assert torch.equal(again(SLICES).logits, first(SLICES).logits)
+
+
+def test_few_channels_may_go_too_each_level_smaller_than_the_one_before() -> None:
+    """Channels go by eights, so that close levels could be one and the same."""
+    shares = [plan.percent for plan in PLANS if plan.method == "channels"]
+    assert {10, 15} <= set(shares)
+    networks = [Classifier("test_efficientnet", 4, size=64).eval() for _ in (0, *shares)]
+    for network, share in zip(networks[1:], shares, strict=True):
+        prune_channels(network, 64, share / 100)
+    sizes = [sum(weight.numel() for weight in network.parameters()) for network in networks]
+    assert sizes == sorted(set(sizes), reverse=True)
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +118,18 @@ def test_retraining_goes_through_the_sizes_of_the_first_training(
     finished: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, epochs: int, sizes: list[int]
 ) -> None:
     seen: list[Recipe] = []
+    told: list[Line] = []
 
-    def refuse(recipe: Recipe, *_: Path) -> None:
+    def refuse(recipe: Recipe, _: Path, __: Path, watch: Watch) -> None:
         seen.append(recipe)
+        watch({"epoch": 0})
         raise RecipeError("seen enough")
 
     monkeypatch.setattr(step, "train", refuse)
     run = Path(shutil.copytree(finished, tmp_path / "tiny"))
     with pytest.raises(RecipeError, match="seen enough"):
-        prune(pictures, run, epochs, only=["channels-25"], rate=0.5)
+        prune(pictures, run, epochs, only=["channels-25"], rate=0.5, watcher=lambda *_: told.append)
+    assert told == [{"epoch": 0}]
     (recipe,) = seen
     assert [stage.size for stage in recipe.stages for _ in range(stage.epochs)] == sizes
     assert recipe.optimizer.learning_rate == pytest.approx(0.5 * read_recipe(run / RECIPE).optimizer.learning_rate)

@@ -10,11 +10,14 @@ from service.contract.card import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REPORT_FIL
 from training import register as register_step
 from training.data.index import sha256_of
 from training.errors import OrderError, RegisterError
+from training.intervals import Interval
 from training.judge.page import PAGE
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.judge.text import judgement
-from training.modelcard import MODEL_CARD
+from training.modelcard import MODEL_CARD, render
 from training.register import register, verify
+from training.report import MaskFigures, Report
+from training.roc import ROC
 from training.run import RECIPE
 
 
@@ -28,8 +31,10 @@ def bundle(run: Path, tmp_path: Path) -> Path:
     return register(run, tmp_path / "models", "To see it done.")
 
 
-def test_a_bundle_holds_everything_and_its_card_lists_it(bundle: Path) -> None:
+def test_a_bundle_holds_everything_and_its_card_lists_it(run: Path, bundle: Path) -> None:
+    """And nothing that is for whoever trains alone."""
     card = read_card(bundle)
+    assert (run / ROC).exists()
     assert bundle.parts[-2:] == ("tiny", "1")
     assert {path.name for path in bundle.iterdir()} == {*card.files, CARD_FILE}
     assert {MODEL_FILE, GOLDEN_FILE, REPORT_FILE, "confusion.png", MODEL_CARD} == set(card.files)
@@ -76,6 +81,15 @@ def test_the_model_card_says_what_was_taught(run: Path, tmp_path: Path, choice: 
     recipe["data"]["outlines"] = {"drawn": "outlines.json"}
     (run / RECIPE).write_text(json.dumps(recipe))
     assert taught in (register(run, tmp_path / "models", "To tell.") / MODEL_CARD).read_text()
+
+
+def test_the_model_card_says_how_masks_fit_where_they_were_measured(bundle: Path) -> None:
+    report = Report.model_validate_json((bundle / REPORT_FILE).read_bytes())
+    assert "Dice" not in render(read_card(bundle), report)
+    dice, iou = (Interval(value=value, low=0.25, high=0.75) for value in (0.625, 0.5))
+    drawn = report.model_copy(update={"masks": MaskFigures(slices=12, dice=dice, iou=iou)})
+    told = "on 12 outlined test slices: mean Dice 0.6250 [0.2500, 0.7500], mean IoU 0.5000 [0.2500, 0.7500]."
+    assert told in render(read_card(bundle), drawn)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def assert_same(ours: object, theirs: object) -> None:
 
 
 def test_the_loss_of_two_steps_is_remembered(finished: Path) -> None:
-    assert log_of(finished)[0]["train_loss"] == pytest.approx(REMEMBERED, rel=0.01)
+    assert log_of(finished)[0]["train_loss"] == pytest.approx(REMEMBERED, abs=1e-3)
 
 
 def test_a_run_saves_the_recipe_in_effect_and_a_line_an_epoch(finished: Path, recipe: Recipe) -> None:
@@ -158,6 +158,14 @@ def test_validation_folds_that_cannot_choose_an_epoch_are_refused(
 def test_missing_weights_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
     with pytest.raises(RecipeError, match=r"nowhere\.safetensors"):
         train(recipe.model_copy(update={"weights": Path("nowhere.safetensors")}), pictures, run)
+
+
+def test_weights_that_nobody_offers_are_refused_before_anything_is_written(
+    run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    with pytest.raises(RecipeError, match="timm offers no weights of 'resnet3'"):
+        train(recipe.model_copy(update={"architecture": "resnet3", "weights": "pretrained"}), pictures, run)
+    assert not (run / ORIGIN_FILE).exists()
 
 
 def test_outlines_are_learnt_beside_the_classes(run: Path, pictures: Path, recipe: Recipe, tmp_path: Path) -> None:

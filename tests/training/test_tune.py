@@ -60,7 +60,9 @@ def test_a_trial_that_lags_is_pruned(
 
     monkeypatch.setattr(step, "train", learn)
     run = tmp_path / "runs" / "tune"
-    tune(tuned, pictures, run, trials=6)
+    told: list[Line] = []
+    tune(tuned, pictures, run, trials=6, watcher=lambda *_: told.append)
+    assert len(told) == 5 * 6 + 4
     trials = open_study(run, tuned.seed).trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED]
     assert len(trials[-1].intermediate_values) == 4

@@ -18,6 +18,8 @@ from training.errors import DataError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LABELS = {"no": NO_TUMOR, "notumor": NO_TUMOR, NO_TUMOR: NO_TUMOR, "healthy": NO_TUMOR, "yes": UNKNOWN_TUMOR}
 """Folder names that mean a label of another spelling; `glioma_tumor` is read as `glioma` without being listed."""
+BROKEN = (OSError, Image.DecompressionBombError, SyntaxError, ValueError)
+"""What Pillow raises at files that it cannot read."""
 OFFICIAL = {"training": TRAINING, "train": TRAINING, "testing": TESTING, "test": TESTING}
 
 
@@ -40,12 +42,18 @@ def rows_of_folders(root: Path, datasets: Sequence[str]) -> Found:
         if isinstance(look, str):
             unreadable.append(f"{row.path}: {look}")
         else:
-            seen.append((replace(row, width=look.width, height=look.height), look))
+            seen.append((replace(row, width=look.width, height=look.height, sha256=look.sha256), look))
     missing = set(datasets) - {row.dataset for row, _ in seen}
     if missing:
         raise DataError(f"{root / min(missing)} holds no pictures: they are expected as {min(missing)}/label/file")
     groups = near_duplicates(np.stack([look.small for _, look in seen]), np.stack([look.cut for _, look in seen]))
     return Found(_grouped([row for row, _ in seen], groups), tuple(unreadable))
+
+
+def reason(error: Exception, path: Path) -> str:
+    """Why the file at `path` cannot be read, on one line that does not name its place."""
+    told = " ".join(str(error).replace(str(path), "it").split())
+    return told or type(error).__name__
 
 
 def label_of(folder: str) -> str:
@@ -60,6 +68,7 @@ class _Look:
     height: int
     small: Thumbnail
     cut: Thumbnail
+    sha256: str
 
 
 def _looks(root: Path, datasets: Sequence[str]) -> Iterator[tuple[Row, _Look | str]]:
@@ -88,7 +97,7 @@ def _row(root: Path, path: Path) -> Row:
         fold=NO_FOLD,
         width=0,
         height=0,
-        sha256=sha256_of(path),
+        sha256="",
         official_split=_official(path.parent.parent),
     )
 
@@ -96,9 +105,9 @@ def _row(root: Path, path: Path) -> Row:
 def _look(path: Path) -> _Look | str:
     try:
         with Image.open(path) as image:
-            return _Look(*image.size, thumbnail(image), cut_thumbnail(image))
-    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        return str(error).replace(str(path), "it")
+            return _Look(*image.size, thumbnail(image), cut_thumbnail(image), sha256_of(path))
+    except BROKEN as error:
+        return reason(error, path)
 
 
 def _grouped(rows: Sequence[Row], groups: Sequence[int]) -> list[Row]:

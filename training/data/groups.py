@@ -1,5 +1,7 @@
 """Near-duplicates: pictures that are copies of each other but for a flip, a turn, or a change of size or contrast."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -32,10 +34,15 @@ def near_duplicates(*views: Thumbnail) -> list[int]:
     Each of `views` holds a thumbnail of every picture (N, 64, 64); alike in one of them is enough. Groups are numbered
     in order of appearance. Correlation does not see a change of brightness or contrast.
     """
-    parents = list(range(len(views[0])))
-    for first, second in (pair for thumbnails in views for pair in _alike_pairs(thumbnails)):
+    return join(len(views[0]), (pair for thumbnails in views for pair in _alike_pairs(thumbnails)))
+
+
+def join(count: int, pairs: Iterable[Sequence[int]]) -> list[int]:
+    """Group number (count,) of each position, where `pairs` and chains of them share one, in order of appearance."""
+    parents = list(range(count))
+    for first, second in pairs:
         parents[_root(parents, second)] = _root(parents, first)
-    roots = [_root(parents, i) for i in range(len(parents))]
+    roots = [_root(parents, i) for i in range(count)]
     numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}
     return [numbers[root] for root in roots]
 

@@ -1,9 +1,10 @@
-"""What a split gives away: slices that are measured on and have a near-duplicate among those trained on."""
+"""What a split gives away: slices that are measured on and have a copy or near-duplicate among those trained on."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from training.data.groups import join
 from training.data.index import Row
 
 
@@ -26,3 +27,18 @@ def leaks(
             slices[row.label] += 1
             leaking[row.label] += group in trained
     return {label: Leak(slices[label], leaking[label]) for label in sorted(slices)}
+
+
+def alike(rows: Sequence[Row]) -> dict[str, int]:
+    """By path, a number that pictures share which `rows` know to be alike: of one group, one file, or one a copy.
+
+    It holds for chains of these too. What no row says is for the pictures themselves to tell.
+    """
+    first: dict[tuple[str, ...], int] = {}
+    pairs = [
+        (first.setdefault(name, place), place)
+        for place, row in enumerate(rows)
+        for name in (("path", row.path), ("path", row.same_as or row.path), ("file", row.sha256),
+                     ("group", row.dataset, row.group))
+    ]  # fmt: skip
+    return {row.path: number for row, number in zip(rows, join(len(rows), pairs), strict=True)}

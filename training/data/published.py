@@ -1,36 +1,42 @@
-"""Take groups and folds from a published index, once every file is seen to be the one it speaks of."""
+"""Take groups and folds from a published index, and see which of the files it speaks of are there as they were."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from PIL import Image
 from rich.progress import track
 
+from training.data.folders import BROKEN, reason
 from training.data.index import Row, read_index, sha256_of
 from training.errors import DataError
 
 
-def rows_of_published(published: Path, root: Path, datasets: Sequence[str]) -> list[Row]:
-    """The published rows of `datasets`; raises `DataError` where files below `root` are missing or changed."""
+def rows_of_published(published: Path, datasets: Sequence[str]) -> list[Row]:
+    """The published rows of `datasets`; raises `DataError` where one of them has none."""
     rows = read_index(published, datasets)
     absent = set(datasets) - {row.dataset for row in rows}
     if absent:
         raise DataError(f"{published} lists no pictures of {', '.join(sorted(absent))}")
-    _refuse_changed(rows, root, published)
     return rows
 
 
-def _refuse_changed(rows: Sequence[Row], root: Path, published: Path) -> None:
+def faults_of(rows: Sequence[Row], root: Path) -> Mapping[str, str]:
+    """By path, what is wrong with the files below `root`: missing, changed since they were published, or unreadable."""
     with ThreadPoolExecutor() as pool:
-        found = list(track(pool.map(lambda row: _sum(root / row.path), rows), "verify files", total=len(rows)))
-    wrong = [
-        f"{row.path} ({'changed' if digest else 'missing'})"
-        for row, digest in zip(rows, found, strict=True)
-        if digest != row.sha256
-    ]
-    if wrong:
-        raise DataError(f"{len(wrong)} of {len(rows)} files do not match {published}: {', '.join(wrong[:3])}, …")
+        faults = pool.map(lambda row: _fault(row, root / row.path), rows)
+        found = zip(rows, track(faults, "verify files", total=len(rows)), strict=True)
+        return {row.path: fault for row, fault in found if fault}
 
 
-def _sum(path: Path) -> str | None:
-    return sha256_of(path) if path.is_file() else None
+def _fault(row: Row, path: Path) -> str:
+    try:
+        if not path.is_file():
+            return "missing"
+        if sha256_of(path) != row.sha256:
+            return "changed"
+        with Image.open(path) as image:
+            image.load()
+    except BROKEN as error:
+        return reason(error, path)
+    return ""

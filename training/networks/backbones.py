@@ -48,6 +48,8 @@ def build_backbone(
     `size` is the pictures' side where that decides a network's shape; `widths` (a block each) and `dense` replace those
     of a plain network. Raises `RecipeError` where there is no such network or no such weights.
     """
+    if pretrained and _is_ours(architecture):
+        raise RecipeError(f"timm offers no weights of {architecture!r}: name a file in weights, or leave them random")
     if architecture in SHAPES:
         blocks, layers, norm = SHAPES[architecture]
         return PlainNetwork(size, [(width,) for width in widths] or blocks, dense or layers, norm=norm)
@@ -56,6 +58,10 @@ def build_backbone(
     if architecture.startswith(UNET):
         return _unet(architecture.removeprefix(UNET))
     return _timm(architecture, drop_path, pretrained=pretrained)
+
+
+def _is_ours(architecture: str) -> bool:
+    return architecture in SHAPES or architecture == "resnet3" or architecture.startswith(UNET)
 
 
 def _unet(encoder: str) -> nn.Module:

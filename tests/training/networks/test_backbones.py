@@ -73,6 +73,12 @@ def test_weights_that_timm_does_not_offer_are_refused_in_a_sentence() -> None:
         build_backbone("nothing", size=64, pretrained=True)
 
 
+@pytest.mark.parametrize("architecture", [*SHAPES, "resnet3", "unet/resnet18"])
+def test_a_network_of_ours_is_not_left_random_where_pretrained_weights_are_asked_for(architecture: str) -> None:
+    with pytest.raises(RecipeError, match=f"timm offers no weights of '{architecture}'"):
+        Classifier(architecture, 4, size=64, pretrained=True)
+
+
 def test_a_frozen_backbone_stays_as_it_is_while_the_head_learns() -> None:
     network = Classifier("test_efficientnet", 4).freeze().train()
     before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
