@@ -87,6 +87,7 @@ class AugmentConfig(_Strict):
     )
     cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
     graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
+    alike: bool = Field(False, description="Whether tissue to cover with is the likest slice's, not the other side's.")
     infiltrating: tuple[str, ...] = Field(
         (), description="Classes that reach beyond their outline: never covered, and a cut beside them proves nothing."
     )
@@ -125,6 +126,7 @@ class OptimizerConfig(_Strict):
     weight_decay: NonNegativeFloat = 0.02
     warmup_epochs: NonNegativeFloat = 1.0
     average: Share = Field(0.995, description="Decay of the weights' moving average, which is what is measured.")
+    average_unbiased: bool = Field(False, description="Whether the average has no share of the weights it began with.")
     smoothing: Share = Field(0.05, description="Label smoothing.")
     clip: PositiveFloat = Field(2.0, description="Largest gradient norm.")
     outline_weight: NonNegativeFloat = Field(0.0, description="Weight of finding the tumour's outline; 0 does without.")

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from training.average import new_average
 from training.batches import Batch
 from training.config import Recipe
 from training.memory import Parts
@@ -27,7 +27,7 @@ class Learner:
         """`steps` an epoch."""
         self.network, self._config, self._processes = network, recipe.optimizer, processes
         self._teachers = teachers or Teachers([], recipe.distill)
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self._config.average), use_buffers=True)
+        self.average = new_average(network, self._config)
         self.outline = network.new_outline_head().to(processes.device)
         self.optimizer = processes.machine.prepare_optimizer(new_optimizer(network, self.outline, self._config))
         self.schedule = Schedule(self.optimizer, self._config, steps, recipe.epochs)

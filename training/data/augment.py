@@ -40,7 +40,7 @@ def augment(
     moved, visible = move(both, size, config, generator, cuttable=batch.known)
     sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
     if absent is not None:
-        sample = graft(sample, config.graft, absent, generator)
+        sample = graft(sample, config.graft, absent, generator, alike=config.alike)
     grey = recolour(shade(match_histograms(sample.grey, config, generator), config, generator), config, generator)
     return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
 

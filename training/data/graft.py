@@ -1,9 +1,10 @@
 """Counter-examples that the public data lack, cut and pasted along tumour outlines.
 
 Every tumour of figshare is seen by one kind of scanner and nearly every slice without one by others, so that a
-network may learn the scanner. Here a tumour is covered with tissue of the slice's other side (the slice then shows
-none), or grafted onto a slice that shows none (which then shows one); and so that a seam says nothing, other slices
-are patched where there is no tumour. After Dwibedi et al. 2017 (Cut, Paste and Learn) and CutMix (Yun et al. 2019).
+network may learn the scanner. Here a tumour is covered with tissue of the slice's other side, or of the likest slice
+of the batch (the slice then shows none), or grafted onto a slice that shows none (which then shows one); and so that a
+seam says nothing, other slices are patched where there is no tumour. After Dwibedi et al. 2017 (Cut, Paste and Learn)
+and CutMix (Yun et al. 2019).
 """
 
 from typing import NamedTuple
@@ -16,6 +17,8 @@ COARSE = 4
 """Pixels a side that are taken together where a mask is grown."""
 SMALL = 0.002
 """Share of a slice from which a mask counts as one."""
+ALIKE, CELLS = 0.6, 16
+"""Least correlation of two slices seen as so many cells a side, at which one may lend the other its tissue."""
 
 
 class Sample(NamedTuple):
@@ -31,8 +34,11 @@ class Sample(NamedTuple):
     bounded: Tensor
 
 
-def graft(sample: Sample, share: float, absent: int, generator: torch.Generator) -> Sample:
-    """Cover, graft or patch about `share` of the slices; `absent` is the class of slices without a tumour."""
+def graft(sample: Sample, share: float, absent: int, generator: torch.Generator, *, alike: bool = False) -> Sample:
+    """Cover, graft or patch about `share` of the slices; `absent` is the class of slices without a tumour.
+
+    Tissue to cover and patch with is the slice's own other side, or, where `alike`, the likest slice's of the batch.
+    """
     if not share:
         return sample
     order = torch.randperm(len(sample.grey), generator=generator)
@@ -43,17 +49,40 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator)
     free = sample.allowed[:, absent] & (sample.allowed.sum(dim=1) == 1)
     coin = torch.rand(len(order), generator=generator) < 0.5
     apart = (sample.masks * wide[order]).flatten(1).sum(dim=1) == 0
-    sided = (sample.masks.flip(-1) * wide).flatten(1).sum(dim=1) == 0
-    covered = chosen & ill & sample.bounded & coin & sided
+    coverable = chosen & ill & sample.bounded & coin
+    places = torch.where(_each(coverable), wide, wide[order])
+    tissue, fits = _likest(sample, places) if alike else _mirrored(sample, wide)
+    covered = coverable & fits
     grafted = chosen & free & donor_ill & coin
     patched = chosen & donor_ill & apart & ~covered & ~grafted & (free | ill)
+    if alike:
+        patched &= fits & ~coverable
     seam = torch.where(_each(covered), wide, wide[order]) * _each(covered | grafted | patched)
-    filling = torch.where(
-        _each(grafted), _levelled(donor.grey, sample.grey), _levelled(sample.grey.flip(-1), sample.grey)
-    )
+    filling = torch.where(_each(grafted), _levelled(donor.grey, sample.grey), _levelled(tissue, sample.grey))
     return _relabel(
         sample, donor, torch.lerp(sample.grey, filling, seam), covered=covered, grafted=grafted, absent=absent
     )
+
+
+def _mirrored(sample: Sample, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Each slice's other side, and whether (N,) that shows no tumour where the slice shows `places` (N, 1, h, w)."""
+    return sample.grey.flip(-1), (sample.masks.flip(-1) * places).flatten(1).sum(dim=1) == 0
+
+
+def _likest(sample: Sample, places: Tensor) -> tuple[Tensor, Tensor]:
+    """The likest slice with its tumour elsewhere than at `places` (N, 1, h, w), and whether (N,) it is alike at all.
+
+    Likeness is the correlation of the two at a few cells, so that planes of the head and its size must agree, not
+    scanners.
+    """
+    cells = F.adaptive_avg_pool2d(sample.grey, CELLS).flatten(1)
+    cells = F.normalize(cells - cells.mean(dim=1, keepdim=True), dim=1)
+    masks, wanted = (F.adaptive_avg_pool2d(part, 2 * CELLS).flatten(1) for part in (sample.masks, places))
+    likeness = cells @ cells.T
+    likeness[(wanted @ masks.T > 0) | ~_shows_outlined(sample)[None]] = -1
+    likeness.fill_diagonal_(-1)
+    best, chosen = likeness.max(dim=1)
+    return sample.grey[chosen], best > ALIKE
 
 
 def only(absent: int, sample: Sample) -> Tensor:

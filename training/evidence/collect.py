@@ -19,7 +19,7 @@ from training.whole import write_whole
 
 RESULTS_FOLDER = Path("training/results")
 KEPT = (REPORT_FILE, CROSSVALIDATION, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, BESIDE,
-        PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json")  # fmt: skip
+        PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json", "*-best.yaml")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
 UNDER_WAY = frozenset({HISTORY, BALANCE})
 """Files that a training leaves before it is over."""

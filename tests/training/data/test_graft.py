@@ -85,3 +85,30 @@ def test_a_tumour_that_reaches_beyond_its_outline_is_never_covered() -> None:
     infiltrating = BATCH._replace(bounded=torch.zeros(16, dtype=torch.bool))
     for out in drawn(batch=infiltrating):
         assert (out.masks.flatten(1).any(1) | ~BATCH.masks.flatten(1).any(1)).all()
+
+
+def test_a_tumour_on_the_middle_line_is_covered_with_tissue_of_the_likest_slice() -> None:
+    tilted = slices_of([3, 3, 1, 1] * 2, [(28, 28), (28, 28), (6, 6), (50, 50)] * 2)
+    upright = torch.tensor([False, True] * 4).view(-1, 1, 1, 1)
+    steep = torch.where(tilted.masks > 0, 1.0, torch.linspace(0.1, 0.8, SIDE).expand_as(tilted.grey))
+    shown = tilted._replace(grey=torch.where(upright, steep.transpose(2, 3), steep))
+    covered = 0
+    for out in (graft(shown, 1.0, ABSENT, torch.Generator().manual_seed(seed), alike=True) for seed in range(12)):
+        lost = shown.masks.flatten(1).any(1) & ~out.masks.flatten(1).any(1)
+        covered += int(lost.sum())
+        assert out.allowed[lost][:, ABSENT].all()
+        assert (out.grey[lost] < 0.9).all()
+        for grey, before, along in zip(out.grey[lost], shown.grey[lost], upright[lost], strict=True):
+            seen = grey.transpose(1, 2) if along.item() else grey
+            place = (before.transpose(1, 2) if along.item() else before) > 0.9
+            assert seen[place].view(8, 8).diff(dim=1).mean() > 0.005
+            assert seen[place].view(8, 8).diff(dim=0).abs().mean() < 0.001
+    assert covered > 10
+
+
+def test_without_a_slice_alike_no_tumour_is_covered() -> None:
+    alone = slices_of([3, 3], [(28, 28), (28, 28)])
+    for seed in range(12):
+        out = graft(alone, 1.0, ABSENT, torch.Generator().manual_seed(seed), alike=True)
+        assert torch.equal(out.masks, alone.masks)
+        assert torch.equal(out.allowed, alone.allowed)

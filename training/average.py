@@ -1,0 +1,36 @@
+"""The moving average of a network's weights, which is what is measured and served."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training.config import OptimizerConfig
+
+Update = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]
+
+
+def new_average(network: nn.Module, config: OptimizerConfig) -> AveragedModel:
+    """An average of the network's weights and of its batch norms' statistics, to be updated after each step."""
+    update = unbiased(config.average) if config.average_unbiased else get_ema_multi_avg_fn(config.average)
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+def unbiased(decay: float) -> Update:
+    """Exponential averaging without a share of the first weights, by Adam's correction (Kingma & Ba 2015, §3).
+
+    After t steps each step's weights count by decay^age alone; without it the first step's would count decay^t whole,
+    and with them statistics of the pictures that the network was trained on before.
+    """
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor) -> None:
+        share = (1 - decay) / (1 - decay ** (int(count) + 1))
+        for ours, theirs in zip(averaged, current, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(theirs, share)
+            else:
+                ours.copy_(theirs)
+
+    return update
