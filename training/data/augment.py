@@ -41,7 +41,8 @@ def augment(
     sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
     if absent is not None:
         sample = graft(sample, config.graft, absent, generator, alike=config.alike)
-    grey = recolour(shade(match_histograms(sample.grey, config, generator), config, generator), config, generator)
+    grey = invert(match_histograms(sample.grey, config, generator), sample.masks, config, generator)
+    grey = recolour(shade(grey, config, generator), config, generator)
     return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
 
 
@@ -103,6 +104,21 @@ def match_histograms(grey: Tensor, config: AugmentConfig, generator: torch.Gener
     return torch.where(grey <= GROUND, grey, matched)
 
 
+def invert(grey: Tensor, masks: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Show some slices (N, 1, h, w) as T2 or FLAIR might: tumours in `masks` bright, the tissue of half inverted."""
+    if not config.invert:
+        return grey
+    chosen = torch.rand(len(grey), generator=generator) < config.invert
+    seen, inside = grey[chosen], F.avg_pool2d(masks[chosen], 5, stride=1, padding=2)
+    turned = _through(_falling_curves(seen, generator), seen)
+    tissue = torch.where((torch.rand(len(seen), generator=generator) < 0.5).view(-1, 1, 1, 1), turned, seen)
+    bright = torch.empty(len(seen), 1, 1, 1).uniform_(0.7, 1, generator=generator)
+    mean = (seen * inside).sum((2, 3), keepdim=True) / inside.sum((2, 3), keepdim=True).clamp(min=1)
+    shown = grey.clone()
+    shown[chosen] = torch.lerp(tissue, bright + (seen - mean) / 2, inside).clamp(0, 1)
+    return shown
+
+
 def shade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Multiply slices (N, 1, h, w) by a smooth random gain each, as an uneven receiver coil does."""
     if not config.bias:
@@ -112,7 +128,7 @@ def shade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Te
 
 
 def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Gamma, contrast, brightness, for some slices a random or a falling curve, over levels (N, 1, h, w) in 0–1."""
+    """Gamma, contrast, brightness, and for some slices a random curve, over grey levels (N, 1, h, w) in 0–1."""
     n = len(grey)
     levels = torch.linspace(0, 1, 256)
     gamma = _uniform(n, config.gamma, generator).exp()[:, None]
@@ -121,9 +137,6 @@ def recolour(grey: Tensor, config: AugmentConfig, generator: torch.Generator) ->
     curves = (levels[None] ** gamma - 0.5) * contrast + 0.5 + brightness
     remapped = torch.rand(n, generator=generator) < config.remap
     curves[remapped] = _random_curves(int(remapped.sum()), levels, generator)
-    if config.invert:
-        inverted = torch.rand(n, generator=generator) < config.invert
-        curves[inverted] = _falling_curves(grey[inverted], levels, generator)
     curves[:, 0] = curves[:, 0].clamp(max=0.05)
     return _through(curves.clamp(0, 1), grey)
 
@@ -192,12 +205,12 @@ def _random_curves(n: int, levels: Tensor, generator: torch.Generator) -> Tensor
     return torch.lerp(levels.expand(n, -1), curves, torch.rand(n, 1, generator=generator))
 
 
-def _falling_curves(grey: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+def _falling_curves(grey: Tensor, generator: torch.Generator) -> Tensor:
     """Curves (n, 256) under which a slice's dark tissue and fluid turn bright and its bright tissue dark, as T2 has T1.
 
     The ground stays black, and a ramp above it keeps the head's edge, where air and skin mix, from lighting up.
     """
-    n = len(grey)
+    n, levels = len(grey), torch.linspace(0, 1, 256)
     low = torch.empty(n, 1).uniform_(0.05, 0.35, generator=generator)
     high = torch.empty(n, 1).uniform_(0.7, 1, generator=generator)
     bend = _uniform(n, 0.7, generator).exp()[:, None]

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from training.config import AugmentConfig
-from training.data.augment import GROUND, augment, cut_label, match_histograms, mix, move, shade
+from training.data.augment import GROUND, augment, cut_label, invert, match_histograms, mix, move, shade
 from training.data.graft import Sample
 from training.data.phantom import draw_phantom
 
@@ -67,13 +67,27 @@ def test_the_ground_stays_dark() -> None:
     assert out[:, 0, 0].max() <= 0.05 * 255 + 1
 
 
-def test_an_inverted_slice_has_its_tissue_turned_over_and_its_ground_black() -> None:
-    ramp = torch.linspace(0, 1, 40)[None, None].expand(3, 40, 40) * 255
-    out = augmented(ramp.byte(), 40, STILL.model_copy(update={"invert": 0.999999}), seeded(1)) / 255
-    ground, tissue = (ramp <= GROUND * 255), (ramp > 0.25 * 255)
-    assert out[ground].max() == 0
-    assert all((line[shown].diff() <= 0).all() for line, shown in zip(out[:, 0], tissue[:, 0], strict=True))
-    assert (out[:, 0, 10] - out[:, 0, -1]).min() > 0.3
+def test_an_inverted_slice_has_its_tissue_turned_over_its_ground_black_and_its_tumour_bright() -> None:
+    ramp = torch.linspace(0, 1, 60).expand(8, 1, 60, 60)
+    masks = torch.zeros_like(ramp)
+    masks[:, :, 20:40, 20:40] = 1
+    shown = invert(ramp, masks, STILL.model_copy(update={"invert": 0.999999}), seeded(1))
+    assert shown[ramp <= GROUND].max() <= GROUND
+    assert shown[:, 0, 24:36, 24:36].mean((1, 2)).min() > 0.65
+    tissue = shown[:, 0, 0, 20:]
+    turned, kept = (tissue.diff(dim=1) <= 0).all(dim=1), (tissue == ramp[:, 0, 0, 20:]).all(dim=1)
+    assert (turned ^ kept).all()
+    assert 0 < int(turned.sum()) < 8
+    assert (shown[turned, 0, 0, 20] - shown[turned, 0, 0, -1]).min() > 0.2
+
+
+def test_slices_are_inverted_by_their_share() -> None:
+    ramp = torch.linspace(0, 1, 40).expand(200, 1, 40, 40)
+    masks = torch.zeros_like(ramp)
+    masks[:, :, 4:9, 4:9] = 1
+    shown = invert(ramp, masks, STILL.model_copy(update={"invert": 0.3}), seeded(1))
+    assert 35 < int((shown != ramp).flatten(1).any(dim=1).sum()) < 85
+    assert invert(ramp, masks, STILL, seeded(1)) is ramp
 
 
 def test_without_mixing_nothing_changes() -> None:
