@@ -120,9 +120,10 @@ def whole_line(
     published: Published = None,
     models: Models = Path("models"),
     change: Annotated[str | None, typer.Option(help="Why this version exists; the first one may do without.")] = None,
+    changes: Changes = None,
 ) -> None:
     """All steps in a row."""
-    line.whole(read_recipe(recipe), data, run, published=published, models=models, change=change)
+    line.whole(read_recipe(recipe, changes or ()), data, run, published=published, models=models, change=change)
 
 
 for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, mirror, misclassified,
