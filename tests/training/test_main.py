@@ -32,9 +32,11 @@ def test_one_command_goes_from_pictures_to_a_registered_version(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ("line", recipe_file, "--data", pictures, "--run", tmp_path / "runs/a", "--models", tmp_path / "models")
+    words = ("line", recipe_file, "--data", pictures, "--run", tmp_path / "runs/a", "--models", tmp_path / "models",
+             "--set", "dropout=0.15")  # fmt: skip
     assert run_line(monkeypatch, *words) == 0
     card = read_card(tmp_path / "models" / "tiny" / "1")
+    assert card.training.recipe["dropout"] == 0.15
     assert card.change == "First version: test_efficientnet trained on drawn."
     said = capsys.readouterr().out
     steps = ("index →", "train →", "calibrate →", "export →", "evaluate →", "register →")
