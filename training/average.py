@@ -1,6 +1,6 @@
 """The moving average of a network's weights, which is what is measured and served."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.config import OptimizerConfig
 
-Update = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], None]
+Tensors = tuple[Tensor, ...] | list[Tensor]
+Update = Callable[[Tensors, Tensors, Tensor | int], None]
 
 
 def new_average(network: nn.Module, config: OptimizerConfig) -> AveragedModel:
@@ -25,7 +26,7 @@ def unbiased(decay: float) -> Update:
     """
 
     @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor) -> None:
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         share = (1 - decay) / (1 - decay ** (int(count) + 1))
         for ours, theirs in zip(averaged, current, strict=True):
             if ours.is_floating_point():
