@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -25,13 +24,8 @@ def unbiased(decay: float) -> Update:
     and with them statistics of the pictures that the network was trained on before.
     """
 
-    @torch.no_grad()
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         share = (1 - decay) / (1 - decay ** (int(count) + 1))
-        for ours, theirs in zip(averaged, current, strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(theirs, share)
-            else:
-                ours.copy_(theirs)
+        get_ema_multi_avg_fn(1 - share)(averaged, current, count)
 
     return update

@@ -44,20 +44,23 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator,
     order = torch.randperm(len(sample.grey), generator=generator)
     donor = Sample(*(part[order] for part in sample))
     wide = _widen(sample.masks)
+    theirs = wide[order]
     chosen = torch.rand(len(order), generator=generator) < share
     ill, donor_ill = _shows_outlined(sample), _shows_outlined(donor)
     free = sample.allowed[:, absent] & (sample.allowed.sum(dim=1) == 1)
     coin = torch.rand(len(order), generator=generator) < 0.5
-    apart = (sample.masks * wide[order]).flatten(1).sum(dim=1) == 0
+    apart = (sample.masks * theirs).flatten(1).sum(dim=1) == 0
     coverable = chosen & ill & sample.bounded & coin
-    places = torch.where(_each(coverable), wide, wide[order])
-    tissue, fits = _likest(sample, places) if alike else _mirrored(sample, wide)
+    if alike:
+        tissue, fits = _likest(sample, torch.where(_each(coverable), wide, theirs))
+    else:
+        tissue, fits = _mirrored(sample, wide)
     covered = coverable & fits
     grafted = chosen & free & donor_ill & coin
     patched = chosen & donor_ill & apart & ~covered & ~grafted & (free | ill)
-    if alike:
+    if alike:  # where the likest slice was sought for a cover, it was not sought for a patch
         patched &= fits & ~coverable
-    seam = torch.where(_each(covered), wide, wide[order]) * _each(covered | grafted | patched)
+    seam = torch.where(_each(covered), wide, theirs) * _each(covered | grafted | patched)
     filling = torch.where(_each(grafted), _levelled(donor.grey, sample.grey), _levelled(tissue, sample.grey))
     return _relabel(
         sample, donor, torch.lerp(sample.grey, filling, seam), covered=covered, grafted=grafted, absent=absent

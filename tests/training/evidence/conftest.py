@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service.contract.card import REPORT_FILE
 from training.evidence.kept import Kept
 from training.intervals import Interval
-from training.report import Report, TumorOrNot
+from training.report import Report, Source, TumorOrNot
 from training.tumor import SHOWN
 
 Put = Callable[[str, str, BaseModel], None]
@@ -45,3 +45,11 @@ def away(dataset: str, *, left_out: bool = True, **figures: float) -> TumorOrNot
     """A source's figures, 0.5 where they are not named."""
     named = {name: point(figures.get(name, 0.5)) for name in (*SHOWN, "accuracy")}
     return TumorOrNot(dataset=dataset, left_out=left_out, slices=10, figures=named)
+
+
+def source(label: str, question: str, slices: int, rate: float) -> Source:
+    """A label's rate, by probability, in the dataset `away`."""
+    return Source.model_validate({
+        "dataset": "away", "label": label, "question": question, "slices": slices, "groups": 1,
+        "by_label": point(0), "by_probability": point(rate), "mean_tumor_probability": point(0),
+    })  # fmt: skip

@@ -1,17 +1,10 @@
 from service.contract.card import REPORT_FILE
-from tests.training.evidence.conftest import Put, away, point
+from tests.training.evidence.conftest import Put, away, source
 from training.evidence.binary import binary, counts
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
 from training.measure import ALL
-from training.report import Report, Source
-
-
-def source(label: str, question: str, slices: int, rate: float) -> Source:
-    return Source.model_validate({
-        "dataset": "away", "label": label, "question": question, "slices": slices, "groups": 1,
-        "by_label": point(0), "by_probability": point(rate), "mean_tumor_probability": point(0),
-    })  # fmt: skip
+from training.report import Report
 
 
 def of_two(report: Report) -> Report:
