@@ -85,6 +85,9 @@ class AugmentConfig(_Strict):
     invert: Share = Field(
         0.0, description="Share of slices whose tissue's grey levels are turned over, as T2 does T1's."
     )
+    invert_open: bool = Field(
+        False, description="Whether any type of tumour is right on such a slice, since none can be told."
+    )
     cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
     graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
     alike: bool = Field(False, description="Whether tissue to cover with is the likest slice's, not the other side's.")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.config import AugmentConfig
-from training.data.graft import Sample, graft, only
+from training.data.graft import Sample, each, graft, only
 
 PART = (0.45, 0.8)
 """Side of a cut, as a share of the slice's."""
@@ -41,8 +41,9 @@ def augment(
     sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
     if absent is not None:
         sample = graft(sample, config.graft, absent, generator, alike=config.alike)
-    grey = invert(match_histograms(sample.grey, config, generator), sample.masks, config, generator)
-    grey = recolour(shade(grey, config, generator), config, generator)
+    sample = sample._replace(grey=match_histograms(sample.grey, config, generator))
+    sample = invert(sample, config, absent, generator)
+    grey = recolour(shade(sample.grey, config, generator), config, generator)
     return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
 
 
@@ -104,19 +105,26 @@ def match_histograms(grey: Tensor, config: AugmentConfig, generator: torch.Gener
     return torch.where(grey <= GROUND, grey, matched)
 
 
-def invert(grey: Tensor, masks: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Show some slices (N, 1, h, w) as T2 or FLAIR might: tumours in `masks` bright, the tissue of half inverted."""
+def invert(sample: Sample, config: AugmentConfig, absent: int | None, generator: torch.Generator) -> Sample:
+    """Show some slices as T2 or FLAIR might: outlined tumours bright, the tissue of half inverted.
+
+    Lit up alike, tumours can hardly be told apart: with `invert_open` any type is right there, if a class stands for
+    none.
+    """
     if not config.invert:
-        return grey
+        return sample
+    grey = sample.grey.clone()
     chosen = torch.rand(len(grey), generator=generator) < config.invert
-    seen, inside = grey[chosen], F.avg_pool2d(masks[chosen], 5, stride=1, padding=2)
+    seen, inside = grey[chosen], F.avg_pool2d(sample.masks[chosen], 5, stride=1, padding=2)
     turned = _through(_falling_curves(seen, generator), seen)
-    tissue = torch.where((torch.rand(len(seen), generator=generator) < 0.5).view(-1, 1, 1, 1), turned, seen)
+    tissue = torch.where(each(torch.rand(len(seen), generator=generator) < 0.5), turned, seen)
     bright = torch.empty(len(seen), 1, 1, 1).uniform_(0.7, 1, generator=generator)
     mean = (seen * inside).sum((2, 3), keepdim=True) / inside.sum((2, 3), keepdim=True).clamp(min=1)
-    shown = grey.clone()
-    shown[chosen] = torch.lerp(tissue, bright + (seen - mean) / 2, inside).clamp(0, 1)
-    return shown
+    grey[chosen] = torch.lerp(tissue, bright + (seen - mean) / 2, inside).clamp(0, 1)
+    if absent is None or not config.invert_open:
+        return sample._replace(grey=grey)
+    opened = chosen & ~sample.allowed[:, absent]
+    return sample._replace(grey=grey, allowed=torch.where(opened[:, None], ~only(absent, sample), sample.allowed))
 
 
 def shade(grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

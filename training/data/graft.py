@@ -52,7 +52,7 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator,
     apart = (sample.masks * theirs).flatten(1).sum(dim=1) == 0
     coverable = chosen & ill & sample.bounded & coin
     if alike:
-        tissue, fits = _likest(sample, torch.where(_each(coverable), wide, theirs))
+        tissue, fits = _likest(sample, torch.where(each(coverable), wide, theirs))
     else:
         tissue, fits = _mirrored(sample, wide)
     covered = coverable & fits
@@ -60,8 +60,8 @@ def graft(sample: Sample, share: float, absent: int, generator: torch.Generator,
     patched = chosen & donor_ill & apart & ~covered & ~grafted & (free | ill)
     if alike:  # where the likest slice was sought for a cover, it was not sought for a patch
         patched &= fits & ~coverable
-    seam = torch.where(_each(covered), wide, theirs) * _each(covered | grafted | patched)
-    filling = torch.where(_each(grafted), _levelled(donor.grey, sample.grey), _levelled(tissue, sample.grey))
+    seam = torch.where(each(covered), wide, theirs) * each(covered | grafted | patched)
+    filling = torch.where(each(grafted), _levelled(donor.grey, sample.grey), _levelled(tissue, sample.grey))
     return _relabel(
         sample, donor, torch.lerp(sample.grey, filling, seam), covered=covered, grafted=grafted, absent=absent
     )
@@ -96,7 +96,7 @@ def only(absent: int, sample: Sample) -> Tensor:
 def _relabel(sample: Sample, donor: Sample, grey: Tensor, *, covered: Tensor, grafted: Tensor, absent: int) -> Sample:
     allowed = torch.where(covered[:, None], only(absent, sample), sample.allowed)
     allowed = torch.where(grafted[:, None], donor.allowed, allowed)
-    masks = torch.where(_each(grafted), donor.masks, sample.masks * ~_each(covered))
+    masks = torch.where(each(grafted), donor.masks, sample.masks * ~each(covered))
     return sample._replace(grey=grey, masks=masks, allowed=allowed)
 
 
@@ -109,7 +109,7 @@ def _levelled(filling: Tensor, host: Tensor) -> Tensor:
     tissue = (filling > 0.1) & (host > 0.1)
     count = tissue.flatten(1).sum(dim=1).clamp(min=1)
     means = [(part * tissue).flatten(1).sum(dim=1) / count for part in (host, filling)]
-    return (filling * _each(means[0] / means[1].clamp(min=0.05))).clamp(0, 1)
+    return (filling * each(means[0] / means[1].clamp(min=0.05))).clamp(0, 1)
 
 
 def _widen(masks: Tensor) -> Tensor:
@@ -120,5 +120,6 @@ def _widen(masks: Tensor) -> Tensor:
     return F.interpolate(grown, size=masks.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _each(values: Tensor) -> Tensor:
+def each(values: Tensor) -> Tensor:
+    """One value a slice (N,), shaped to go with pictures (N, 1, h, w)."""
     return values.view(-1, 1, 1, 1)

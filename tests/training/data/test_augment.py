@@ -10,6 +10,7 @@ from training.data.phantom import draw_phantom
 STILL = AugmentConfig(
     mirror=0, rotation=0, shift=0, zoom=0, stretch=0, gamma=0, contrast=0, remap=0, blur=0, noise=0
 )  # fmt: skip
+INVERTED = STILL.model_copy(update={"invert": 0.999999})
 
 
 def heads(size: int = 40) -> Tensor:
@@ -29,6 +30,12 @@ def augmented(slices: Tensor, size: int, config: AugmentConfig, generator: torch
     flags = nothing[:, 0]
     batch = Sample(slices.unsqueeze(1), torch.zeros_like(slices).unsqueeze(1), nothing, known=flags, bounded=flags)
     return augment(batch, size, config, absent=0, generator=generator).grey.squeeze(1) * 255
+
+
+def outlined(grey: Tensor, masks: Tensor) -> Sample:
+    """Gliomas (N, 1, h, w) whose outlines are known and where they end."""
+    always = torch.ones(len(grey), dtype=torch.bool)
+    return Sample(grey, masks, torch.eye(4)[[0] * len(grey)].bool(), known=always, bounded=always)
 
 
 @pytest.mark.parametrize("size", [24, 32, 40])
@@ -71,7 +78,7 @@ def test_an_inverted_slice_has_its_tissue_turned_over_its_ground_black_and_its_t
     ramp = torch.linspace(0, 1, 60).expand(8, 1, 60, 60)
     masks = torch.zeros_like(ramp)
     masks[:, :, 20:40, 20:40] = 1
-    shown = invert(ramp, masks, STILL.model_copy(update={"invert": 0.999999}), seeded(1))
+    shown = invert(outlined(ramp, masks), INVERTED, 0, seeded(1)).grey
     assert shown[ramp <= GROUND].max() <= GROUND
     assert shown[:, 0, 24:36, 24:36].mean((1, 2)).min() > 0.65
     tissue = shown[:, 0, 0, 20:]
@@ -85,9 +92,36 @@ def test_slices_are_inverted_by_their_share() -> None:
     ramp = torch.linspace(0, 1, 40).expand(200, 1, 40, 40)
     masks = torch.zeros_like(ramp)
     masks[:, :, 4:9, 4:9] = 1
-    shown = invert(ramp, masks, STILL.model_copy(update={"invert": 0.3}), seeded(1))
+    sample = outlined(ramp, masks)
+    shown = invert(sample, STILL.model_copy(update={"invert": 0.3}), 0, seeded(1)).grey
     assert 35 < int((shown != ramp).flatten(1).any(dim=1).sum()) < 85
-    assert invert(ramp, masks, STILL, seeded(1)) is ramp
+    assert invert(sample, STILL, 0, seeded(1)) is sample
+
+
+@pytest.mark.parametrize(
+    ("open_", "absent", "right"),
+    [
+        (True, 2, [[1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 1, 1]]),
+        (False, 2, [[1, 0, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]),
+        (True, None, [[1, 0, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]),
+    ],
+)
+def test_the_type_of_a_tumour_shown_bright_may_be_left_open(
+    *, open_: bool, absent: int | None, right: list[list[int]]
+) -> None:
+    allowed = torch.tensor([[1, 0, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]).bool()
+    sample = outlined(torch.rand(3, 1, 20, 20), torch.zeros(3, 1, 20, 20))._replace(allowed=allowed)
+    shown = invert(sample, INVERTED.model_copy(update={"invert_open": open_}), absent, seeded(1))
+    assert torch.equal(shown.allowed, torch.tensor(right).bool())
+
+
+def test_the_type_stays_where_a_slice_is_shown_as_it_is() -> None:
+    sample = outlined(torch.rand(200, 1, 8, 8), torch.zeros(200, 1, 8, 8))
+    shown = invert(sample, STILL.model_copy(update={"invert": 0.3, "invert_open": True}), 2, seeded(1))
+    changed = (shown.grey != sample.grey).flatten(1).any(dim=1)
+    opened = shown.allowed.sum(dim=1) == 3
+    assert 35 < int(opened.sum()) < 85
+    assert opened[changed].all()
 
 
 def test_without_mixing_nothing_changes() -> None:
