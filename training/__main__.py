@@ -21,7 +21,7 @@ from training.evidence.command import backlog, beside, collect, mirror, misclass
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
-from training.laboratory import Changes, crossvalidate, curves, experiment, prune, tune
+from training.laboratory import Changes, crossvalidate, curves, experiment, fold_baselines, prune, tune
 from training.malloc import keep_freed_memory
 from training.results import results
 from training.variants.command import judge_variant, quantize, resize
@@ -126,8 +126,9 @@ def whole_line(
     line.whole(read_recipe(recipe, changes or ()), data, run, published=published, models=models, change=change)
 
 
-for command in (experiment, crossvalidate, curves, prune, tune, explainable, judge_explanations, mirror, misclassified,
-                shortcut, backlog, beside, collect, results, quantize, resize, judge_variant, weights):  # fmt: skip
+for command in (experiment, crossvalidate, fold_baselines, curves, prune, tune, explainable, judge_explanations, mirror,
+                misclassified, shortcut, backlog, beside, collect, results, quantize, resize, judge_variant,
+                weights):  # fmt: skip
     app.command()(command)
 
 

@@ -36,6 +36,14 @@ def logistic(seen: Floats, targets: Ints, asked: Floats, classes: int) -> Floats
     return probs
 
 
+def trivial(seen: Floats, targets: Ints, asked: Floats, classes: int) -> dict[str, Floats]:
+    """Each baseline's answers to pictures of the features `asked` (n, F), fitted on `seen` (N, F) of `targets` (N,)."""
+    return {
+        MAJORITY: majority(targets, len(asked), classes),
+        LOGISTIC: logistic(seen, targets, asked, classes),
+    }
+
+
 def features(rows: Sequence[Row], root: Path) -> Floats:
     """Width, height, aspect, mean grey level and grey percentiles of the original pictures: (N, 9)."""
 

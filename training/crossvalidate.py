@@ -11,7 +11,6 @@ from training import measure
 from training.calibrate import calibrate
 from training.config import Recipe, read_recipe
 from training.data.index import read_index
-from training.data.slices import Slices, allowed_classes
 from training.errors import DataError, RecipeError
 from training.evaluate import evaluate
 from training.history import chosen_line, read_history
@@ -136,9 +135,7 @@ def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
             if row.label in recipe.class_names and row.fold in tested:
                 rows.append(row)
                 probs.append([float(line[name]) for name in recipe.class_names])
-    allowed = np.stack([allowed_classes(row.label, recipe.class_names) for row in rows])
-    seen = Slices(rows, np.zeros((len(rows), 0, 0), np.uint8), allowed)
-    return measure.Predictions(seen, np.array(probs), np.array(probs), recipe.class_names)
+    return measure.Predictions.told(rows, np.array(probs), recipe.class_names)
 
 
 def _spread(values: Sequence[float]) -> Spread:

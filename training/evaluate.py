@@ -13,7 +13,7 @@ import numpy as np
 from service.contract.card import MODEL_FILE, REPORT_FILE
 from service.contract.probabilities import Probabilities
 from training import checkpoint, measure
-from training.baselines import LOGISTIC, MAJORITY, features, logistic, majority
+from training.baselines import features, trivial
 from training.calibrate import CALIBRATION, read_temperature
 from training.config import Recipe, read_recipe
 from training.confusion import CONFUSION, draw_confusion
@@ -88,8 +88,8 @@ def _report(
     title = f"{len(known.answers)} test slices, accuracy {figures['accuracy'].value:.3f}"
     draw_confusion(matrix, names, title, run / CONFUSION)
     counted = {split: measure.count(_rows(recipe, run, folds)) for split, folds in _splits(recipe).items()}
-    trivial = {name: measure.baseline(probs, known, seed, resamples)
-               for name, probs in _trivial(recipe, data, run, known).items()}  # fmt: skip
+    baselines = {name: measure.baseline(probs, known, seed, resamples)
+                 for name, probs in _trivial(recipe, data, run, known).items()}  # fmt: skip
     return Report(
         measured=measured,
         protocol=protocol(recipe.data),
@@ -103,7 +103,7 @@ def _report(
         figures={name: interval for name, interval in figures.items() if "/" not in name},
         per_class=measure.by_class(figures, known.slices.rows, names),
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
-        baselines=trivial,
+        baselines=baselines,
         sources=measure.by_source(predictions, seed, resamples),
         tumor_or_not=measure.by_dataset(predictions, seed, resamples),
         bars=(
@@ -126,11 +126,7 @@ def _trivial(recipe: Recipe, data: Path, run: Path, known: Predictions) -> dict[
     names = recipe.class_names
     seen = [row for row in _rows(recipe, run, recipe.data.train_folds) if row.label in names]
     targets = np.array([names.index(row.label) for row in seen])
-    asked = known.slices.rows
-    return {
-        MAJORITY: majority(targets, len(asked), len(names)),
-        LOGISTIC: logistic(features(seen, data), targets, features(asked, data), len(names)),
-    }
+    return trivial(features(seen, data), targets, features(known.slices.rows, data), len(names))
 
 
 def _rows(recipe: Recipe, run: Path, folds: tuple[int, ...]) -> list[Row]:

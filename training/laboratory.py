@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from training import crossvalidate as crossvalidate_step
-from training import line
+from training import foldbaselines, line
 from training import prune as prune_step
 from training import tune as tune_step
-from training.config import read_recipe
+from training.config import Recipe, read_recipe
 from training.history import draw_curves
 from training.intervals import RESAMPLES
 from training.line import say, watcher
@@ -38,16 +38,30 @@ def experiment(
 def crossvalidate(
     recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
 ) -> None:
-    """A recipe over all its folds, resumed fold by fold: <run>/crossvalidation.json."""
-    found = crossvalidate_step.crossvalidate(
-        read_recipe(recipe, changes or ()), data, run, resamples, watcher=watcher, lister=line.index
-    )
+    """A recipe over all its folds, resumed fold by fold: <run>/crossvalidation.json, baselines.json."""
+    chosen = read_recipe(recipe, changes or ())
+    found = crossvalidate_step.crossvalidate(chosen, data, run, resamples, watcher=watcher, lister=line.index)
     say(f"crossvalidate → {run / crossvalidate_step.CROSSVALIDATION}: {found.slices} slices")
     for name, spread in (*found.chosen_epoch.items(), *found.test.items()):
         say(f"  {name:20} {spread.mean:.4f} ± {spread.sd:.4f}")
     for name in ("accuracy", "macro_f1"):
         pooled = found.pooled[name]
         say(f"  pooled {name:13} {pooled.value:.4f}  [{pooled.low:.4f}, {pooled.high:.4f}]", markup=False)
+    _baselines(chosen, data, run, resamples)
+
+
+def fold_baselines(
+    recipe: RecipeFile, data: Data, run: Run, changes: Changes = None, resamples: Resamples = RESAMPLES
+) -> None:
+    """What trivial answers reach over a cross-validation's folds, without any training: <run>/baselines.json."""
+    _baselines(read_recipe(recipe, changes or ()), data, run, resamples)
+
+
+def _baselines(recipe: Recipe, data: Path, run: Path, resamples: int) -> None:
+    found = foldbaselines.fold_baselines(recipe, data, run, resamples, lister=line.index)
+    say(f"fold-baselines → {run / foldbaselines.BASELINES}: {found.slices} slices")
+    for name, reached in found.baselines.items():
+        say(f"  {name:20} accuracy {reached.accuracy.value:.4f}  macro-F1 {reached.macro_f1.value:.4f}")
 
 
 def curves(

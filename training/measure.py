@@ -9,7 +9,7 @@ import numpy.typing as npt
 from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
 from training import scores
 from training.data.index import NO_FOLD, Row
-from training.data.slices import Slices
+from training.data.slices import Slices, allowed_classes
 from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Baseline, ClassFigures, Source, TumorOrNot
 from training.tumor import THRESHOLD, has_both, tumor_intervals
@@ -32,6 +32,12 @@ class Predictions:
     ) -> "Predictions":
         """From logits (N, classes)."""
         return cls(slices, probabilities(logits, 1.0), probabilities(logits, temperature), names)
+
+    @classmethod
+    def told(cls, rows: Sequence[Row], probs: Probabilities, names: Sequence[str]) -> "Predictions":
+        """From the probabilities (N, classes) of slices whose pixels are not at hand."""
+        allowed = np.stack([allowed_classes(row.label, names) for row in rows])
+        return cls(Slices(rows, np.zeros((len(rows), 0, 0), np.uint8), allowed), probs, probs, names)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> "Predictions":
         """Those where `keep` (N,) holds."""

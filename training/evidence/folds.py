@@ -6,6 +6,7 @@ from training.crossvalidate import CROSSVALIDATION, CrossValidation
 from training.evidence.figures import spread
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
+from training.foldbaselines import BASELINES, FoldBaselines
 from training.tables import number, table
 
 OVER_FOLDS = {"accuracy": "accuracy", "macro_f1": "macro F1", "auroc": "AUROC", "ece": "ECE"}
@@ -18,7 +19,7 @@ def crossvalidations(study: Study, kept: Kept) -> str:
     runs = {run: kept.read(run, CROSSVALIDATION, CrossValidation) for run in study.runs}
     head = ["run", "slices", *(f"{word} over folds" for word in OVER_FOLDS.values()),
             *(f"{word}, pooled" for word in POOLED.values())]  # fmt: skip
-    over = table(head, ([run, *_folds(found)] for run, found in runs.items()))
+    over = table(head, (line for run, found in runs.items() for line in ([run, *_folds(found)], *_trivial(run, kept))))
     classes = (line for run, found in runs.items() if found for line in _classes(run, found))
     pooled = table(["run", "class", *(f"{word}, pooled" for word in OF_CLASS.values())], classes)
     return f"{study.words}\n\n{over}\n\n{pooled}"
@@ -29,6 +30,14 @@ def _folds(found: CrossValidation | None) -> list[str]:
         return [NOT_YET, *[""] * (len(OVER_FOLDS) + len(POOLED))]
     over = (spread(found.test[name]) for name in OVER_FOLDS)
     return [str(found.slices), *over, *(number(found.pooled[name], 3) for name in POOLED)]
+
+
+def _trivial(run: str, kept: Kept) -> Iterator[list[str]]:
+    """What knows nothing of tumours reaches over the same folds; nothing where it was not asked."""
+    found = kept.read(run, BASELINES, FoldBaselines)
+    for name, reached in found.baselines.items() if found else ():
+        pooled = (number(getattr(reached, figure), 3) for figure in POOLED)
+        yield [f"{run}: {name.replace('_', ' ')}", str(found.slices), *[""] * len(OVER_FOLDS), *pooled]
 
 
 def _classes(run: str, found: CrossValidation) -> Iterator[list[str]]:
