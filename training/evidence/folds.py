@@ -34,8 +34,9 @@ def _folds(found: CrossValidation | None) -> list[str]:
 
 def _trivial(run: str, kept: Kept) -> Iterator[list[str]]:
     """What knows nothing of tumours reaches over the same folds; nothing where it was not asked."""
-    found = kept.read(run, BASELINES, FoldBaselines)
-    for name, reached in found.baselines.items() if found else ():
+    if not (found := kept.read(run, BASELINES, FoldBaselines)):
+        return
+    for name, reached in found.baselines.items():
         pooled = (number(getattr(reached, figure), 3) for figure in POOLED)
         yield [f"{run}: {name.replace('_', ' ')}", str(found.slices), *[""] * len(OVER_FOLDS), *pooled]
 
