@@ -90,6 +90,12 @@ def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=chosen)})
 
 
+def refuse_other(recipe: Recipe, run: Path) -> None:
+    """Raise `RecipeError` for a fold that was measured with another recipe."""
+    if read_recipe(run / RECIPE) != recipe:
+        raise RecipeError(f"{run} was measured with another recipe: choose a new run")
+
+
 def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
     """The figures of finished runs, one a fold."""
     reports = [read_whole(run / REPORT_FILE, Report) for run in runs]
@@ -107,8 +113,7 @@ def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossVali
 
 def _fold(recipe: Recipe, data: Path, run: Path, resamples: int, *, watcher: Watcher, lister: Lister) -> None:
     if (run / REPORT_FILE).exists():
-        if read_recipe(run / RECIPE) != recipe:
-            raise RecipeError(f"{run} was measured with another recipe: choose a new run")
+        refuse_other(recipe, run)
         return
     lister(recipe, data, run)
     _refuse_other_rows(run)

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict
 from service.contract.probabilities import Probabilities
 from training.baselines import features, trivial
 from training.config import Recipe
-from training.crossvalidate import FOLD, folds_of, recipe_of_fold
+from training.crossvalidate import FOLD, folds_of, recipe_of_fold, refuse_other
 from training.data.index import read_index
 from training.index import INDEX, Lister, index
 from training.intervals import RESAMPLES
 from training.measure import Predictions, baseline
 from training.report import Baseline
+from training.run import RECIPE
 from training.whole import write_whole
 
 BASELINES = "baselines.json"
@@ -31,8 +32,13 @@ class FoldBaselines(BaseModel):
 def fold_baselines(
     recipe: Recipe, data: Path, run: Path, resamples: int = RESAMPLES, *, lister: Lister = index
 ) -> FoldBaselines:
-    """Write `<run>/baselines.json`; the pictures are listed by `lister` where no fold has listed them yet."""
+    """Write `<run>/baselines.json`; the pictures are listed by `lister` where no fold has listed them yet.
+
+    Raises `RecipeError` for a cross-validation of another recipe, whose folds may be dealt otherwise.
+    """
     first = run / f"{FOLD}1"
+    if (first / RECIPE).exists():
+        refuse_other(recipe_of_fold(recipe, 1), first)
     if not (first / INDEX).exists():
         lister(recipe_of_fold(recipe, 1), data, first)
     names, numbers = recipe.class_names, folds_of(recipe)

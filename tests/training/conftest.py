@@ -70,6 +70,13 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
+def three(recipe: Recipe) -> Recipe:
+    """The tiny recipe on three folds, one epoch each."""
+    data = recipe.data.model_copy(update={"folds": 3, "split": "group"})
+    return recipe.model_copy(update={"data": data, "stages": recipe.stages[-1:]})
+
+
+@pytest.fixture(scope="session")
 def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has been through every step but `register`; tests that write take a copy."""
     run = tmp_path_factory.mktemp("runs") / "tiny"

@@ -15,13 +15,6 @@ from training.index import INDEX
 from training.progress import Watch
 
 
-@pytest.fixture(scope="module")
-def three(recipe: Recipe) -> Recipe:
-    """The tiny recipe on three folds, one epoch each."""
-    data = recipe.data.model_copy(update={"folds": 3, "split": "group"})
-    return recipe.model_copy(update={"data": data, "stages": recipe.stages[-1:]})
-
-
 def test_every_fold_is_tested_once_and_never_trained_on_then(three: Recipe) -> None:
     dealt = [recipe_of_fold(three, fold).data for fold in (1, 2, 3)]
     assert [(data.test_folds, data.val_folds, data.train_folds) for data in dealt] == [

@@ -7,14 +7,10 @@ from training.baselines import LOGISTIC, MAJORITY, features, logistic
 from training.config import Recipe
 from training.crossvalidate import recipe_of_fold
 from training.data.index import read_index
+from training.errors import RecipeError
 from training.foldbaselines import BASELINES, FoldBaselines, fold_baselines
 from training.index import INDEX, index
-
-
-@pytest.fixture(scope="module")
-def three(recipe: Recipe) -> Recipe:
-    """The tiny recipe on three folds."""
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folds": 3, "split": "group"})})
+from training.run import RECIPE
 
 
 def test_each_fold_is_answered_by_what_its_training_folds_tell(three: Recipe, pictures: Path, tmp_path: Path) -> None:
@@ -45,3 +41,11 @@ def test_pictures_that_a_fold_has_listed_are_not_listed_again(three: Recipe, pic
     for _ in range(2):
         fold_baselines(three, pictures, tmp_path, 20, lister=lister)
     assert listed == [tmp_path / "fold-1"]
+
+
+def test_folds_that_were_trained_with_another_recipe_are_refused(three: Recipe, pictures: Path, tmp_path: Path) -> None:
+    fold_baselines(three, pictures, tmp_path, 20)
+    other = recipe_of_fold(three, 1).model_copy(update={"dropout": 0.15})
+    (tmp_path / "fold-1" / RECIPE).write_text(other.model_dump_json())
+    with pytest.raises(RecipeError, match="another recipe"):
+        fold_baselines(three, pictures, tmp_path, 20)
