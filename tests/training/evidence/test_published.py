@@ -116,6 +116,16 @@ def test_the_shipped_plan_names_only_figures_and_recipes_that_there_are(kept: Ke
             read_recipe(PUBLISHED.parent / "recipes" / file.split()[0], changes)
 
 
+def test_a_run_that_goes_on_from_another_waits_for_it(tmp_path: Path) -> None:
+    waited = {run.run: run.needs for run in missing(read_plan(), Kept([tmp_path])) if "recipes/" in run.command}
+    for run, needs in waited.items():
+        path = RECIPES / f"{run}.yaml"
+        start = read_recipe(path).weights if path.exists() else None
+        if isinstance(start, Path) and start.parts[0] == "runs":
+            assert start.parent.name in needs
+    assert waited["leave_out_br35h_224"] == ["leave_out_br35h_open"]
+
+
 def test_missing_runs_are_named_with_their_command(kept: Kept) -> None:
     plan = read_plan()
     commands = [str(run) for run in missing(plan, kept)]
