@@ -159,6 +159,9 @@ class Recipe(_Strict):
     widths: tuple[PositiveInt, ...] = Field((), description="Channels of a plain network's blocks, instead of its own.")
     dense: tuple[PositiveInt, ...] = Field((), description="Widths of its dense layers, instead of its own.")
     head: Literal["softmax", "sigmoid"] = Field("softmax", description="One logit a class, or for two classes one.")
+    cells: bool = Field(
+        False, description="Whether the logit of a tumour in the likeliest cell is added to every tumour's."
+    )
     weights: Literal["pretrained"] | Path | None = Field(
         None, description="A file, or timm's own by download; none starts from random weights."
     )
@@ -208,6 +211,8 @@ class Recipe(_Strict):
             raise ValueError("augment.mixup and augment.cutmix both blend two slices: use one of them")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
+        if self.cells and (NO_TUMOR not in self.class_names or not self.optimizer.outlines_count):
+            raise ValueError(f"cells are learnt from outlines and need the class {NO_TUMOR}")
         if set(self.augment.infiltrating) - set(self.class_names):
             raise ValueError("augment.infiltrating names what is no class")
         if self.best_by == "val_dice" and self.optimizer.theta is None:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.average import new_average
 from training.batches import Batch
@@ -38,7 +38,7 @@ class Learner:
         """Learn from a batch; gives its loss in parts, the logits (n, classes) of this process and their answers."""
         mine, machine = self._processes.share(whole), self._processes.machine
         done = self.parts.run(len(mine.slices), partial(self._add_gradients, whole, mine), self.optimizer.zero_grad)
-        self._processes.sum_gradients((*self.network.parameters(), *self.outline.parameters()))
+        self._processes.sum_gradients(dict.fromkeys((*self.network.parameters(), *self.outline.parameters())))
         machine.clip_grad_norm_(self.network.parameters(), self._config.clip)
         self.optimizer.step()
         self._zeros.restore()
@@ -61,6 +61,11 @@ class Learner:
     def averaged(self) -> Classifier:
         """The network at the average of its weights."""
         return cast("Classifier", self.average.module)
+
+    @property
+    def drawing(self) -> nn.Module:
+        """What draws outlines: the averaged network's own cells, or else a part of no average."""
+        return self.averaged.cells or self.outline
 
     @property
     def rate(self) -> float:

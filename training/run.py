@@ -26,6 +26,8 @@ def load_best(recipe: Recipe, run: Path) -> Classifier:
 
 def load_outline(network: Classifier, run: Path) -> nn.Module | None:
     """What draws outlines from the network's features at the best epoch; None where the checkpoint does not hold it."""
+    if network.cells is not None:
+        return network.cells
     outline, kept = network.new_outline_head(), checkpoint.load(run / checkpoint.BEST).get("outline", {})
     if outline.state_dict().keys() != kept.keys():
         return None

@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from service.contract.probabilities import NO_TUMOR
 from training.checkpoint import BEST
 from training.config import OptimizerConfig, Recipe
 from training.data.index import sha256_of
 from training.errors import RecipeError
+from training.networks.backbones import UNET
 from training.networks.channels import cut_channels
 from training.networks.classifier import Classifier
 from training.networks.plain import PlainNetwork
@@ -24,7 +26,12 @@ LOADERS: dict[str, Callable[[Classifier, Path], None]] = {
 
 
 def bare_network(recipe: Recipe, *, pretrained: bool = False) -> Classifier:
-    """The recipe's network before any weights are loaded, without the channels that were cut away."""
+    """The recipe's network before any weights are loaded, without the channels that were cut away.
+
+    Raises `RecipeError` for a U-Net that is to answer by cells.
+    """
+    if recipe.cells and recipe.architecture.startswith(UNET):
+        raise RecipeError("a U-Net draws its mask from finer maps than its classes: it has no cells to answer by")
     network = Classifier(
         recipe.architecture,
         len(recipe.class_names),
@@ -34,6 +41,7 @@ def bare_network(recipe: Recipe, *, pretrained: bool = False) -> Classifier:
         widths=recipe.widths,
         dense=recipe.dense,
         sigmoid=recipe.head == "sigmoid",
+        absent=recipe.class_names.index(NO_TUMOR) if recipe.cells else None,
         pretrained=pretrained,
     )
     if recipe.channels:

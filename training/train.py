@@ -68,7 +68,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
         processes.average_buffers(network, learner.average)
         measured = validate(learner.average, held_out, processes)
         if held_masks:
-            measured |= overlap(learner.averaged, learner.outline, held_out, held_masks, processes.device)
+            measured |= overlap(learner.averaged, learner.drawing, held_out, held_masks, processes.device)
         score = _score(recipe, run, measured)
         learner.schedule.after_epoch(score)
         better = score > progress["best"]
@@ -82,7 +82,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
         told |= {"peak_mb": memory.peak_mb(processes.device), "seconds": round(time.monotonic() - started, 1)}
         if processes.first:
             if better:
-                weights = {"network": learner.averaged.state_dict(), "outline": learner.outline.state_dict()}
+                weights = {"network": learner.averaged.state_dict(), "outline": learner.drawing.state_dict()}
                 checkpoint.save({**weights, "epoch": epoch, **without_nan(measured)}, run / checkpoint.BEST)
             write_line(run, told)
             _save(run, learner, generator, progress)

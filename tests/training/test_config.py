@@ -70,6 +70,7 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
         ("weights_as=whole", "weights names none"),
         ("optimizer.theta=0.5", "need data.outlines"),
         ("best_by=val_dice", "needs optimizer.theta"),
+        ("cells=true", "learnt from outlines"),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_refused(

@@ -66,11 +66,11 @@ def test_a_network_that_only_tells_tumours_apart_is_measured_and_its_curves_draw
 
 
 @pytest.mark.parametrize(
-    "architecture", ["sequential_1", "cnn9", "tuned_cnn", "resnet3", "unet/tu-test_efficientnet", "sigmoid"]
+    "architecture", ["sequential_1", "cnn9", "tuned_cnn", "resnet3", "unet/tu-test_efficientnet", "sigmoid", "cells"]
 )
 def test_every_network_of_ours_exports_and_explains_itself(architecture: str, tmp_path: Path) -> None:
-    sigmoid = architecture == "sigmoid"
-    name = "test_efficientnet" if sigmoid else architecture
-    network = Classifier(name, 2 if sigmoid else 4, size=64, dropout=0.5, sigmoid=sigmoid).eval()
+    sigmoid, absent = architecture == "sigmoid", 2 if architecture == "cells" else None
+    name = "test_efficientnet" if architecture in {"sigmoid", "cells"} else architecture
+    network = Classifier(name, 2 if sigmoid else 4, size=64, dropout=0.5, sigmoid=sigmoid, absent=absent).eval()
     graph = export_network(network, tmp_path / MODEL_FILE, SLICES, origin="0" * 64)
     assert export_explain(network, graph, SLICES, 1e-4)[LAST].name == EXPLAIN_FILE

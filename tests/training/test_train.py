@@ -13,7 +13,8 @@ from training.config import OptimizerConfig, Recipe
 from training.errors import DataError, DivergedError, OrderError, RecipeError
 from training.history import HISTORY
 from training.origin import ORIGIN_FILE, read_origin
-from training.run import RECIPE
+from training.recipefile import merge
+from training.run import RECIPE, load_best, load_outline
 from training.start import bare_network, name_weights
 from training.train import train
 
@@ -182,3 +183,26 @@ def test_outlines_are_learnt_beside_the_classes(run: Path, pictures: Path, recip
         train(Recipe.model_validate(outlined), data, fresh)
         losses.append(log_of(fresh)[0]["train_loss"])
     assert losses[1] > losses[0] + 0.2
+
+
+def test_cells_are_averaged_with_the_network_and_kept_as_what_draws(run: Path, outlined: Path, recipe: Recipe) -> None:
+    changes = {
+        "cells": True,
+        "augment": {"mixup": 0},
+        "optimizer": {"outline_weight": 2, "average": 0.9},
+        "data": {"outlines": {"drawn": "outlines.json"}},
+    }
+    changed = Recipe.model_validate(merge(recipe.model_dump(), changes))
+    train(changed, outlined, run)
+    kept, last = checkpoint.load(run / checkpoint.BEST), checkpoint.load(run / checkpoint.LAST)
+    assert torch.equal(kept["outline"]["weight"], kept["network"]["cells.weight"])
+    assert not torch.equal(kept["outline"]["weight"], last["network"]["cells.weight"])
+    network = load_best(changed, run)
+    assert load_outline(network, run) is network.cells
+    train(changed, outlined, run)
+    assert len(log_of(run)) == changed.epochs
+
+
+def test_a_u_net_has_no_cells_to_answer_by(recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match="no cells"):
+        bare_network(recipe.model_copy(update={"architecture": "unet/tu-test_efficientnet", "cells": True}))

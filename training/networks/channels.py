@@ -20,7 +20,7 @@ def prune_channels(network: Classifier, size: int, share: float) -> list[Any]:
         _example(size),
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=share,
-        ignored_layers=[network.head],
+        ignored_layers=[network.head, *([] if network.cells is None else [network.cells])],
         output_transform=lambda output: output.logits,
         round_to=8,
     )

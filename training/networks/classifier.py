@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.networks.backbones import build_backbone
@@ -13,6 +14,8 @@ from training.networks.unet import UNet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+DOUBT = -2.0
+"""A cell's logit at which it speaks neither for a tumour nor against: a tumour fills an eighth of it."""
 
 
 class Output(NamedTuple):
@@ -23,10 +26,16 @@ class Output(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Slices (N, h, w), uint8 or float in 0–255, to `Output`; scaling and normalisation are inside."""
+    """Slices (N, h, w), uint8 or float in 0–255, to `Output`; scaling and normalisation are inside.
+
+    With `absent`, the index of the class without a tumour, the logit of a tumour in the likeliest cell of the last
+    feature map is added to every tumour's (max pooling of instances, Oquab et al. 2015, §3). Cells learn from outlines,
+    where the scanner and the plane of a slice, which all its cells share, tell nothing.
+    """
 
     mean: Tensor
     std: Tensor
+    tumors: Tensor
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class Classifier(nn.Module):
         widths: Sequence[int] = (),
         dense: Sequence[int] = (),
         sigmoid: bool = False,
+        absent: int | None = None,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
@@ -48,7 +58,10 @@ class Classifier(nn.Module):
         self.backbone = cast("Any", backbone)
         self.dropout = nn.Dropout(dropout)
         self.head = new_head(self.backbone.num_features, classes, sigmoid=sigmoid)
+        self.cells = None if absent is None else self._new_cells()
         self.frozen = False
+        tumors = torch.tensor([place != absent for place in range(classes)]).float()
+        self.register_buffer("tumors", tumors, persistent=False)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -72,19 +85,29 @@ class Classifier(nn.Module):
     def classify(self, features: Tensor) -> Output:
         """The last feature map (N, channels, h', w') to the output."""
         embedding = self.backbone.forward_head(features)
-        return Output(self.head(self.dropout(embedding)), embedding)
+        logits = self.head(self.dropout(embedding))
+        if self.cells is not None:
+            likeliest = F.max_pool2d(self.cells(features), features.shape[-2:]).flatten(1)
+            logits = logits + (likeliest - DOUBT) * self.tumors
+        return Output(logits, embedding)
 
     def new_outline_head(self) -> nn.Module:
-        """What turns the second part of `with_features` into the logit of a tumour in every cell (N, 1, h', w')."""
+        """What turns the second part of `with_features` into the logit of a tumour in every cell (N, 1, h', w').
+
+        Where the network answers by its cells, it is its own.
+        """
         if isinstance(self.backbone, UNet):
             return nn.Identity()
+        return self.cells or self._new_cells()
+
+    def _new_cells(self) -> nn.Conv2d:
         channels = self.backbone.channels if isinstance(self.backbone, PlainNetwork) else self.head.in_features
         return nn.Conv2d(channels, 1, kernel_size=1)
 
     @property
     def pooled(self) -> bool:
-        """Whether the embedding is the mean of the last feature map."""
-        return not isinstance(self.backbone, PlainNetwork)
+        """Whether the logits are read from the mean of the last feature map, and from nothing else."""
+        return not isinstance(self.backbone, PlainNetwork) and self.cells is None
 
     def freeze(self) -> Self:
         """Keep the backbone as it is, its batch norms' statistics included: only the head learns."""

@@ -8,10 +8,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from training import checkpoint
 from training.networks.classifier import Classifier
 
 CLASSIFIERS = ("classifier.", "fc.", "head.", "pre_logits.")
 """Where the networks of others keep the layers behind their trunk."""
+CELLS = "cells."
 OPEN = 4.0
 """Bias at which a squeeze-and-excitation's gate lets 98 % through."""
 
@@ -22,8 +24,15 @@ def load_backbone(network: Classifier, weights: Path) -> None:
 
 
 def load_whole(network: Classifier, weights: Path) -> None:
-    """Load backbone and head from a run's checkpoint; raises `ValueError` if they do not fit."""
-    _refuse_misfit(weights, *_load(network, read_weights(weights)))
+    """Load backbone and head from a run's checkpoint; raises `ValueError` if they do not fit.
+
+    A network that answers by its cells takes over those of a run that drew outlines with them, and no more.
+    """
+    tensors = read_weights(weights)
+    if network.cells is not None and not any(name.startswith(CELLS) for name in tensors):
+        drawn = checkpoint.load(weights).get("outline", {})
+        tensors |= {f"{CELLS}{name}": value for name, value in drawn.items()}
+    _refuse_misfit(weights, *_load(network, tensors))
 
 
 def load_convolutions(network: Classifier, weights: Path) -> None:

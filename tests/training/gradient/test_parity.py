@@ -105,6 +105,9 @@ SUBJECTS = {
     "squeeze and excitation": Subject(
         lambda: Classifier("test_efficientnet", CLASSES), 64, ("backbone.bn2", "backbone.blocks.4.0.bn1")
     ),
+    "cells": Subject(
+        lambda: Classifier("test_efficientnet", CLASSES, absent=2), 64, ("backbone.bn2", "backbone.blocks.4.0.bn1")
+    ),
     "resnet18": Subject(lambda: Classifier("resnet18", CLASSES), 64, ("backbone.layer4", "backbone.layer3")),
     "bottleneck": Subject(lambda: Classifier("test_resnet", CLASSES), 64, ("backbone.layer4", "backbone.layer3")),
     "resnet3": Subject(lambda: Classifier("resnet3", CLASSES), 32, ("backbone.blocks", "backbone.blocks.1")),

@@ -4,7 +4,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from training.networks.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from training.networks.classifier import DOUBT, IMAGENET_MEAN, IMAGENET_STD, Classifier
 from training.networks.weights import load_backbone
 
 SLICES = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -45,3 +45,26 @@ def test_a_trunk_that_does_not_fit_is_refused(network: Classifier, tmp_path: Pat
     safetensors.torch.save_file(weights, tmp_path / "trunk.safetensors")
     with pytest.raises(ValueError, match="does not fit: missing"):
         load_backbone(network, tmp_path / "trunk.safetensors")
+
+
+def test_the_likeliest_cell_speaks_for_every_tumour_and_not_for_none() -> None:
+    network = Classifier("test_efficientnet", 4, absent=2).eval()
+    wide = torch.randint(0, 256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    output, features = network.with_features(wide)
+    cells = network.new_outline_head()(features)
+    assert cells.shape == (3, 1, 3, 3)
+    likeliest = cells.amax(dim=(1, 2, 3))
+    assert (likeliest > cells.mean(dim=(1, 2, 3))).all()
+    added = output.logits - network.head(output.embedding)
+    torch.testing.assert_close(added[:, 2], torch.zeros(3))
+    for tumor in (0, 1, 3):
+        torch.testing.assert_close(added[:, tumor], likeliest - DOUBT)
+
+
+def test_a_network_that_answers_by_cells_draws_outlines_with_the_same_ones() -> None:
+    network = Classifier("test_efficientnet", 4, absent=2)
+    assert network.new_outline_head() is network.cells
+    assert not network.pooled
+    plain = Classifier("test_efficientnet", 4)
+    assert plain.new_outline_head() is not plain.new_outline_head()
+    assert "cells.weight" not in plain.state_dict()

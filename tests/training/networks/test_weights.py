@@ -75,3 +75,22 @@ def test_weights_of_other_shapes_are_refused(tiny: Classifier, tmp_path: Path) -
     torch.save({"head.weight": torch.zeros(3, 3)}, tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"size mismatch|does not fit"):
         load_whole(tiny, tmp_path / "a.pt")
+
+
+def test_cells_go_on_from_what_drew_a_runs_outlines(tiny: Classifier, tmp_path: Path) -> None:
+    outline = tiny.new_outline_head()
+    torch.save({"network": tiny.state_dict(), "outline": outline.state_dict(), "epoch": 3}, tmp_path / "best.pt")
+    network, again = (Classifier("test_efficientnet", 4, absent=2).eval() for _ in range(2))
+    load_whole(network, tmp_path / "best.pt")
+    features = tiny.with_features(SLICES)[1]
+    assert torch.equal(network.new_outline_head()(features), outline(features))
+    torch.testing.assert_close(network(SLICES).logits[:, 2], tiny(SLICES).logits[:, 2])
+    torch.save({"network": network.state_dict(), "epoch": 3}, tmp_path / "best.pt")
+    load_whole(again, tmp_path / "best.pt")
+    assert torch.equal(again(SLICES).logits, network(SLICES).logits)
+
+
+def test_cells_do_not_start_from_a_run_that_drew_none(tiny: Classifier, tmp_path: Path) -> None:
+    torch.save({"network": tiny.state_dict(), "epoch": 3}, tmp_path / "best.pt")
+    with pytest.raises(ValueError, match=r"does not fit: missing \['cells"):
+        load_whole(Classifier("test_efficientnet", 4, absent=2), tmp_path / "best.pt")
