@@ -162,11 +162,13 @@ class Recipe(_Strict):
     cells: bool = Field(
         False, description="Whether the logit of a tumour in the likeliest cell is added to every tumour's."
     )
-    weights: Literal["pretrained"] | Path | None = Field(
-        None, description="A file, or timm's own by download; none starts from random weights."
+    weights: Literal["pretrained"] | Path | tuple[Path, ...] | None = Field(
+        None, description="A file or several, or timm's own by download; none starts from random weights."
     )
-    weights_as: Literal["trunk", "convolutions", "whole"] = Field(
-        "trunk", description="What the file gives: a trunk, an EfficientNet-Lite's convolutions, or a run's checkpoint."
+    weights_as: Literal["trunk", "convolutions", "whole", "mean"] = Field(
+        "trunk",
+        description="What the file gives: a trunk, an EfficientNet-Lite's convolutions, or a run's checkpoint; several "
+        "give the mean of theirs, a uniform soup (Wortsman et al. 2022).",
     )
     channels: Path | None = Field(None, description="Which channels `prune` cut away, a JSON file.")
     keep_zeros: bool = Field(False, description="Weights that are 0 at the start stay 0, as `prune` left them.")
@@ -225,9 +227,18 @@ class Recipe(_Strict):
             raise ValueError("the last stage must train at the recipe's size, or at trained_at")
         if self.head == "sigmoid" and len(self.class_names) != 2:
             raise ValueError("a sigmoid head needs two class_names")
-        if self.weights_as != "trunk" and not isinstance(self.weights, Path):
+        if self.weights_as != "trunk" and not self.starts:
             raise ValueError("weights_as speaks of a file, and weights names none")
+        if (len(self.starts) > 1) != (self.weights_as == "mean"):
+            raise ValueError("a mean is of several weights, and several weights go as a mean alone")
         return self
+
+    @property
+    def starts(self) -> tuple[Path, ...]:
+        """The files that the weights come from."""
+        if isinstance(self.weights, Path):
+            return (self.weights,)
+        return self.weights if isinstance(self.weights, tuple) else ()
 
     @property
     def epochs(self) -> int:

@@ -49,8 +49,7 @@ def _line_of(home: Path) -> Mapping[Path, Recipe]:
 def _behind(recipe: Recipe) -> Iterator[Path]:
     """Folders of what a run was taught by and started from."""
     yield from recipe.distill.teachers
-    if isinstance(recipe.weights, Path):
-        yield recipe.weights.parent
+    yield from (path.parent for path in recipe.starts)
 
 
 def _names(rows: Sequence[Row]) -> Mapping[str, set[Group]]:

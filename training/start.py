@@ -15,7 +15,7 @@ from training.networks.backbones import UNET
 from training.networks.channels import cut_channels
 from training.networks.classifier import Classifier
 from training.networks.plain import PlainNetwork
-from training.networks.weights import load_backbone, load_convolutions, load_whole
+from training.networks.weights import load_backbone, load_convolutions, load_mean, load_whole
 
 PRETRAINED = "pretrained"
 LOADERS: dict[str, Callable[[Classifier, Path], None]] = {
@@ -54,9 +54,12 @@ def new_network(recipe: Recipe) -> Classifier:
     network = bare_network(recipe, pretrained=recipe.weights == PRETRAINED)
     if isinstance(network.backbone, PlainNetwork) and any(stage.size != recipe.size for stage in recipe.stages):
         raise RecipeError(f"{recipe.architecture} has weights for one size: every stage must train at {recipe.size}")
-    if isinstance(recipe.weights, Path):
+    if recipe.starts:
         try:
-            LOADERS[recipe.weights_as](network, recipe.weights)
+            if recipe.weights_as == "mean":
+                load_mean(network, recipe.starts)
+            else:
+                LOADERS[recipe.weights_as](network, *recipe.starts)
         except ValueError as error:
             raise RecipeError(str(error)) from None
     return network.freeze() if recipe.freeze else network
@@ -71,10 +74,10 @@ def name_weights(recipe: Recipe) -> str:
 def _first_weights(recipe: Recipe) -> str:
     if recipe.weights is None:
         return "random"
-    if not isinstance(recipe.weights, Path):
+    if not recipe.starts:
         return f"timm's download for {recipe.architecture}"
     kind = "" if recipe.weights_as == "trunk" else f"{recipe.weights_as} of "
-    return f"{kind}{recipe.weights.name} (sha256 {sha256_of(recipe.weights)[:12]})"
+    return kind + " and ".join(f"{path.name} (sha256 {sha256_of(path)[:12]})" for path in recipe.starts)
 
 
 def new_optimizer(network: Classifier, outline: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

@@ -119,12 +119,13 @@ def _held_masks(recipe: Recipe, data: Path, held_out: Slices) -> Masks | None:
 
 def _refuse_false_start(recipe: Recipe, run: Path) -> None:
     made_by("index", run / INDEX)
-    for path in (recipe.weights, recipe.channels):
-        if isinstance(path, Path) and not path.is_file():
+    for path in (*recipe.starts, *([recipe.channels] if recipe.channels else [])):
+        if not path.is_file():
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
-    home = recipe.weights.parent if isinstance(recipe.weights, Path) else run
-    if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
-        raise RecipeError(f"{recipe.weights} is no start: {seen} of the slices held out here were its own")
+    for path in recipe.starts:
+        home = path.parent
+        if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
+            raise RecipeError(f"{path} is no start: {seen} of the slices held out here were its own")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     if (run / checkpoint.LAST).exists() and read_origin(run).weights not in {NOT_RECORDED, name_weights(recipe)}:

@@ -71,6 +71,7 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
         ("optimizer.theta=0.5", "need data.outlines"),
         ("best_by=val_dice", "needs optimizer.theta"),
         ("cells=true", "learnt from outlines"),
+        ("weights=[a.pt, b.pt]", "several weights go as a mean alone"),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_refused(
@@ -79,6 +80,15 @@ def test_parts_that_do_not_fit_each_other_are_refused(
     (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
     with pytest.raises(RecipeError, match=complaint):
         read_recipe(tmp_path / "recipe.yaml", [change])
+
+
+def test_one_run_makes_no_mean_and_two_do(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    with pytest.raises(RecipeError, match="a mean is of several"):
+        read_recipe(tmp_path / "recipe.yaml", ["weights=a.pt", "weights_as=mean"])
+    mean = read_recipe(tmp_path / "recipe.yaml", ["weights=[a.pt, b.pt]", "weights_as=mean"])
+    assert mean.starts == (Path("a.pt"), Path("b.pt"))
+    assert Recipe.model_validate_json(mean.model_dump_json()) == mean
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])

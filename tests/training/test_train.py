@@ -134,6 +134,25 @@ def test_a_start_that_learnt_what_is_held_out_is_refused(
     assert train(chosen, pictures, run).exists()
 
 
+def test_a_mean_begins_from_runs_of_which_none_learnt_what_is_held_out(
+    finished: Path, run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    homes = [Path(shutil.copytree(finished, run.parent / name)) for name in ("first", "second")]
+    starts = tuple(home / checkpoint.BEST for home in homes)
+    chosen = recipe.model_copy(update={"weights": starts, "weights_as": "mean"})
+    swapped = recipe.data.model_copy(update={"train_folds": (1, 2, 5), "test_folds": (3,)})
+    (homes[1] / RECIPE).write_text(recipe.model_copy(update={"data": swapped}).model_dump_json())
+    with pytest.raises(RecipeError, match=r"second/best\.pt is no start"):
+        train(chosen, pictures, run)
+    (homes[1] / RECIPE).write_text(recipe.model_dump_json())
+    train(chosen, pictures, run)
+    assert read_origin(run).weights == name_weights(chosen)
+    assert read_origin(run).weights.count("best.pt (sha256 ") == 2
+    starts[1].unlink()
+    with pytest.raises(RecipeError, match=r"second/best\.pt, which does not exist"):
+        train(chosen, pictures, run)
+
+
 def test_folds_without_slices_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
     nothing = recipe.data.model_copy(update={"folds": 6, "val_folds": (6,)})
     with pytest.raises(DataError, match="no slices of folds 6"):

@@ -29,8 +29,9 @@ class Classifier(nn.Module):
     """Slices (N, h, w), uint8 or float in 0–255, to `Output`; scaling and normalisation are inside.
 
     With `absent`, the index of the class without a tumour, the logit of a tumour in the likeliest cell of the last
-    feature map is added to every tumour's (max pooling of instances, Oquab et al. 2015, §3). Cells learn from outlines,
-    where the scanner and the plane of a slice, which all its cells share, tell nothing.
+    feature map is added to every tumour's once the network answers (max pooling of instances, Oquab et al. 2015, §3).
+    Cells learn from outlines, where the scanner and the plane of a slice, which all its cells share, tell nothing; and
+    from these alone, since a sum that learns classes leaves to each part what the other one lacks.
     """
 
     mean: Tensor
@@ -86,7 +87,7 @@ class Classifier(nn.Module):
         """The last feature map (N, channels, h', w') to the output."""
         embedding = self.backbone.forward_head(features)
         logits = self.head(self.dropout(embedding))
-        if self.cells is not None:
+        if self.cells is not None and not self.training:
             likeliest = F.max_pool2d(self.cells(features), features.shape[-2:]).flatten(1)
             logits = logits + (likeliest - DOUBT) * self.tumors
         return Output(logits, embedding)

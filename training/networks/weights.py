@@ -1,6 +1,6 @@
-"""The weights a network starts from: a file's, timm's own, or another architecture's convolutions."""
+"""The weights a network starts from: a file's, the mean of several, timm's own, another architecture's convolutions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,26 @@ def load_whole(network: Classifier, weights: Path) -> None:
 
     A network that answers by its cells takes over those of a run that drew outlines with them, and no more.
     """
+    _refuse_misfit(weights, *_load(network, _whole(network, weights)))
+
+
+def load_mean(network: Classifier, checkpoints: Sequence[Path]) -> None:
+    """Load the mean of several runs' checkpoints (a uniform soup, Wortsman et al. 2022); raises as `load_whole` does.
+
+    It answers well where the runs went on from the same weights, so that no better ones lie far off between them.
+    """
+    several = [_whole(network, each) for each in checkpoints]
+    for each, tensors in zip(checkpoints, several, strict=True):
+        _refuse_misfit(each, *_load(network, tensors))
+    _load(network, {name: torch.stack([each[name].float() for each in several]).mean(dim=0) for name in several[0]})
+
+
+def _whole(network: Classifier, weights: Path) -> dict[str, Tensor]:
     tensors = read_weights(weights)
     if network.cells is not None and not any(name.startswith(CELLS) for name in tensors):
         drawn = checkpoint.load(weights).get("outline", {})
         tensors |= {f"{CELLS}{name}": value for name, value in drawn.items()}
-    _refuse_misfit(weights, *_load(network, tensors))
+    return tensors
 
 
 def load_convolutions(network: Classifier, weights: Path) -> None:

@@ -61,6 +61,17 @@ def test_the_likeliest_cell_speaks_for_every_tumour_and_not_for_none() -> None:
         torch.testing.assert_close(added[:, tumor], likeliest - DOUBT)
 
 
+def test_cells_learn_nothing_from_classes() -> None:
+    network = Classifier("test_efficientnet", 4, absent=2).train()
+    output, features = network.with_features(SLICES)
+    torch.testing.assert_close(output.logits, network.head(output.embedding))
+    output.logits.sum().backward()
+    assert network.cells is not None
+    assert network.cells.weight.grad is None
+    network.new_outline_head()(features.detach()).sum().backward()
+    assert network.cells.weight.grad is not None
+
+
 def test_a_network_that_answers_by_cells_draws_outlines_with_the_same_ones() -> None:
     network = Classifier("test_efficientnet", 4, absent=2)
     assert network.new_outline_head() is network.cells

@@ -7,7 +7,7 @@ import timm
 import torch
 
 from training.networks.classifier import Classifier
-from training.networks.weights import load_backbone, load_convolutions, load_whole
+from training.networks.weights import load_backbone, load_convolutions, load_mean, load_whole
 
 LITE, FULL = "tf_efficientnet_lite0", "tf_efficientnet_b0"
 SLICES = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -94,3 +94,26 @@ def test_cells_do_not_start_from_a_run_that_drew_none(tiny: Classifier, tmp_path
     torch.save({"network": tiny.state_dict(), "epoch": 3}, tmp_path / "best.pt")
     with pytest.raises(ValueError, match=r"does not fit: missing \['cells"):
         load_whole(Classifier("test_efficientnet", 4, absent=2), tmp_path / "best.pt")
+
+
+def test_several_runs_give_the_mean_of_all_they_learnt(tmp_path: Path) -> None:
+    several = [Classifier("test_efficientnet", 4).eval() for _ in range(3)]
+    paths = [tmp_path / f"{place}.pt" for place in range(3)]
+    for path, each in zip(paths, several, strict=True):
+        outline = each.new_outline_head().state_dict()
+        torch.save({"network": each.state_dict(), "outline": outline, "epoch": 0}, path)
+    network = Classifier("test_efficientnet", 4, absent=2)
+    load_mean(network, paths)
+    wanted = {name: sum(each.state_dict()[name] for each in several) / 3 for name in several[0].state_dict()}
+    loaded = network.state_dict()
+    for name in ("backbone.conv_stem.weight", "backbone.bn1.running_var", "head.bias"):
+        torch.testing.assert_close(loaded[name], wanted[name])
+    drawn = [torch.load(path, weights_only=True)["outline"]["bias"] for path in paths]
+    torch.testing.assert_close(loaded["cells.bias"], sum(drawn) / 3)
+
+
+def test_a_mean_with_another_network_is_refused(tiny: Classifier, tmp_path: Path) -> None:
+    torch.save({"network": tiny.state_dict()}, tmp_path / "a.pt")
+    torch.save({"network": Classifier("test_efficientnet", 3).state_dict()}, tmp_path / "b.pt")
+    with pytest.raises(ValueError, match="size mismatch"):
+        load_mean(tiny, [tmp_path / "a.pt", tmp_path / "b.pt"])
