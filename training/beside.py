@@ -3,17 +3,20 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import Probabilities, probabilities
+from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
+from training.data.index import NO_FOLD
 from training.data.slices import Slices
 from training.errors import DataError, made_by
 from training.intervals import RESAMPLES
-from training.paired import of_classes, paired, refuse_other_classes
+from training.paired import Figures, of_classes, of_tumors, paired, refuse_other_classes
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_folds
+from training.tumor import has_both
 from training.validation import logits_of
 from training.variants.report import Difference
 from training.whole import write_whole
@@ -24,7 +27,10 @@ COMPARED = ("accuracy", "macro_f1", "nll")
 
 
 class Beside(BaseModel):
-    """What `of` (`base`) and `run` (`variant`) answer to their validation and test slices of known class."""
+    """What `of` (`base`) and `run` (`variant`) answer to their validation and test slices of known class.
+
+    Of a source that both were trained without: whether they tell its tumours, under the source's name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +44,7 @@ class Beside(BaseModel):
 class _Answered(NamedTuple):
     slices: Slices
     probs: Probabilities
+    figures: Figures
 
 
 def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int = RESAMPLES) -> Beside:
@@ -48,6 +55,8 @@ def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int
     recipe, other = (read_recipe(made_by("train", each / RECIPE)) for each in (run, of))
     refuse_other_classes(of, run, other.class_names, recipe.class_names)
     ours, theirs = _answer(recipe, data, run), _answer(other, data, of)
+    if ours.keys() != theirs.keys():
+        raise DataError(f"{of} and {run} leave out other sources: only runs of one protocol can be compared")
     for part in ours:
         if [row.path for row in ours[part].slices.rows] != [row.path for row in theirs[part].slices.rows]:
             raise DataError(f"{of} and {run} have other {part} slices: only runs of one protocol can be compared")
@@ -65,14 +74,22 @@ def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int
 
 def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
     network, temperature = load_best(recipe, run), read_temperature(run)
+
+    def answer(slices: Slices, figures: Figures) -> _Answered:
+        return _Answered(slices, probabilities(logits_of(network, slices, "cpu").numpy(), temperature), figures)
+
     answered = {}
     for part, folds in {VALIDATION: recipe.data.val_folds, TEST: recipe.data.test_folds}.items():
         seen = load_folds(recipe, data, run, folds)
         known = seen.select(seen.known)
-        answered[part] = _Answered(known, probabilities(logits_of(network, known, "cpu").numpy(), temperature))
+        answered[part] = answer(known, of_classes(known.targets, COMPARED))
+    for source in recipe.data.leave_out:
+        seen = load_folds(recipe, data, run, (NO_FOLD,))
+        of_source = seen.select(np.array([row.dataset == source for row in seen.rows]))
+        if NO_TUMOR in recipe.class_names and has_both(of_source.rows):
+            answered[source] = answer(of_source, of_tumors(of_source, recipe.class_names))
     return answered
 
 
 def _differences(base: _Answered, variant: _Answered, seed: int, resamples: int) -> dict[str, Difference]:
-    figures = of_classes(variant.slices.targets, COMPARED)
-    return paired(figures, base.probs, variant.probs, variant.slices.rows, seed=seed, resamples=resamples)
+    return paired(variant.figures, base.probs, variant.probs, variant.slices.rows, seed=seed, resamples=resamples)

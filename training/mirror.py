@@ -6,19 +6,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
-from training import scores
+from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
 from training.data.slices import Slices
 from training.errors import made_by
-from training.intervals import RESAMPLES, Chosen
+from training.intervals import RESAMPLES
 from training.measure import ALL
-from training.paired import Figures, of_classes, paired
+from training.paired import of_classes, of_tumors, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_tested
-from training.tumor import has_both, shows_tumor
+from training.tumor import has_both
 from training.validation import logits_of
 from training.variants.report import Difference
 from training.whole import write_whole
@@ -83,16 +82,6 @@ def _asks_both(slices: Slices, keep: Flags, recipe: Recipe) -> bool:
 def _differences(
     slices: Slices, alone: Probabilities, both: Probabilities, recipe: Recipe, resamples: int, *, classes: bool
 ) -> dict[str, Difference]:
-    figures = of_classes(slices.targets, tuple(SHOWN)) if classes else _of_tumors(slices, recipe)
+    figures = of_classes(slices.targets, tuple(SHOWN)) if classes else of_tumors(slices, recipe.class_names)
     found = paired(figures, alone, both, slices.rows, seed=recipe.seed, resamples=resamples)
     return {SHOWN.get(name, name): of for name, of in found.items()}
-
-
-def _of_tumors(slices: Slices, recipe: Recipe) -> Figures:
-    shows = shows_tumor(slices.rows)
-
-    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
-        tumor = tumor_probability(probs, recipe.class_names)
-        return {"tumour or not, AUROC": scores.area_under_roc(tumor, shows[chosen])}
-
-    return figures

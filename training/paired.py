@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from service.contract.probabilities import Probabilities
+from service.contract.probabilities import Probabilities, tumor_probability
 from training import scores
 from training.data.index import Row
+from training.data.slices import Slices
 from training.errors import DataError
 from training.intervals import Chosen, intervals
 from training.scores import Ints
+from training.tumor import shows_tumor
 from training.variants.report import Difference
+
+TUMOR_AUROC = "tumour or not, AUROC"
 
 Figures = Callable[[Probabilities, Chosen], dict[str, float]]
 """Figures of answers (n, classes) to the slices at `Chosen`."""
@@ -44,5 +48,16 @@ def of_classes(targets: Ints, names: Sequence[str]) -> Figures:
     def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
         found = scores.class_figures(probs, targets[chosen])
         return {name: found[name] for name in names}
+
+    return figures
+
+
+def of_tumors(slices: Slices, class_names: Sequence[str]) -> Figures:
+    """The AUROC of the tumour probability over `slices`, which hold some with a tumour and some without."""
+    shows = shows_tumor(slices.rows)
+
+    def figures(probs: Probabilities, chosen: Chosen) -> dict[str, float]:
+        tumor = tumor_probability(probs, class_names)
+        return {TUMOR_AUROC: scores.area_under_roc(tumor, shows[chosen])}
 
     return figures

@@ -13,6 +13,7 @@ from training.calibrate import calibrate
 from training.config import Recipe
 from training.data.index import read_index, write_index
 from training.errors import DataError
+from training.evaluate import evaluate
 from training.history import chosen_line, read_history
 from training.index import INDEX
 from training.report import Report
@@ -72,3 +73,27 @@ def test_runs_of_other_slices_or_classes_are_not_compared(
     with pytest.raises(DataError, match="other classes"):
         measure_beside(pictures, other, finished, other)
     assert not (other / BESIDE).exists()
+
+
+def test_of_a_source_left_out_it_says_whether_tumours_are_told(
+    left_out: Path, finished: Path, pictures: Path, tmp_path: Path
+) -> None:
+    rows = read_index(left_out / INDEX)
+    write_index([replace(row, fold=4) if row.fold == 3 else row for row in rows], left_out / INDEX)
+    other = Path(shutil.copytree(left_out, tmp_path / "other"))
+    found = torch.load(other / checkpoint.BEST, weights_only=True)
+    weight = next(key for key in found["network"] if key.endswith("head.weight") and "conv_head" not in key)
+    found["network"][weight] = 50 * torch.randn(found["network"][weight].shape, generator=torch.manual_seed(1))
+    torch.save(found, other / checkpoint.BEST)
+    calibrate(pictures, other)
+    beside = measure_beside(pictures, other, left_out, tmp_path / "out", resamples=50)
+    assert [*beside.figures] == [VALIDATION, TEST, "away"]
+    assert beside.slices["away"] == 10
+    (auroc,) = beside.figures["away"].values()
+    report = evaluate(pictures, left_out, resamples=50)
+    away = next(of for of in report.tumor_or_not if of.dataset == "away")
+    assert auroc.base == pytest.approx(away.figures["auroc"].value)
+    assert auroc.variant != auroc.base
+    assert auroc.difference.value == pytest.approx(auroc.variant - auroc.base)
+    with pytest.raises(DataError, match="leave out other sources"):
+        measure_beside(pictures, left_out, finished, tmp_path / "out", resamples=50)

@@ -3,17 +3,26 @@
 from collections.abc import Iterator
 
 from service.contract.card import REPORT_FILE
+from training.beside import BESIDE, Beside
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Candidate, LeftOut
+from training.paired import TUMOR_AUROC
 from training.report import Report, TumorOrNot
 from training.tables import number, table
 from training.tumor import SHOWN
 
+GAINS = (
+    "What runs have over others on the same slices, both resampled alike (`python -m training beside`; the interval "
+    "knows slices, not seeds):"
+)
+
 
 def left_out(plan: LeftOut, kept: Kept) -> str:
-    """Each candidate without each source, tumour or not, and the mean of its AUROCs."""
+    """Each candidate without each source, tumour or not, and the mean of its AUROCs; what some have over others."""
     head = ["candidate", "what it is", "source left out", "slices", *SHOWN.values(), "mean AUROC", "run"]
-    return f"{plan.words}\n\n{table(head, (line for each in plan.candidates for line in _sources(each, kept)))}"
+    told = f"{plan.words}\n\n{table(head, (line for each in plan.candidates for line in _sources(each, kept)))}"
+    gains = [line for each in plan.candidates for line in _gains(each, kept)]
+    return f"{told}\n\n{GAINS}\n\n{table(['run', 'over', 'source left out', 'AUROC gained'], gains)}" if gains else told
 
 
 def mean_auroc(candidate: Candidate, kept: Kept) -> float | None:
@@ -32,6 +41,14 @@ def _sources(candidate: Candidate, kept: Kept) -> Iterator[list[str]]:
         )
         yield [candidate.name, words, source, *told, "" if mean is None else f"{mean:.3f}", made.run]
         words = ""
+
+
+def _gains(candidate: Candidate, kept: Kept) -> Iterator[list[str]]:
+    for source, made in candidate.without.items():
+        found = kept.read(made.run, BESIDE, Beside)
+        if found and source in found.figures:
+            gained = found.figures[source][TUMOR_AUROC].difference
+            yield [made.run, found.of, source, number(gained, 4)]
 
 
 def _answered(source: str, run: str, kept: Kept) -> TumorOrNot | None:

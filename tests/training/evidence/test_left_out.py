@@ -4,10 +4,14 @@ import pytest
 
 from service.contract.card import REPORT_FILE
 from tests.training.evidence.conftest import Put, away
+from training.beside import BESIDE, TEST, Beside
 from training.evidence.kept import Kept
-from training.evidence.left_out import left_out, mean_auroc
+from training.evidence.left_out import GAINS, left_out, mean_auroc
 from training.evidence.published import NOT_YET, Candidate, LeftOut, Made, missing, read_plan
+from training.intervals import Interval
+from training.paired import TUMOR_AUROC
 from training.report import Report
+from training.variants.report import Difference
 
 RUNS = {source: Made(run=f"no_{source}", command=f"experiment {source}.yaml") for source in ("sartaj", "br35h")}
 LITE = Candidate(name="lite", words="small", without=RUNS)
@@ -59,3 +63,15 @@ def test_the_shipped_candidates_are_left_without_the_same_sources() -> None:
     candidates = read_plan().left_out.candidates
     assert "lite0" in {each.name for each in candidates}
     assert {tuple(each.without) for each in candidates} == {("sartaj", "br35h")}
+
+
+def test_what_a_run_has_over_another_one_stands_below(plan: LeftOut, report: Report, put: Put, shelf: Kept) -> None:
+    keep(put, report, sartaj=0.75, br35h=1.0)
+    assert GAINS not in left_out(plan, shelf)
+    gained = Interval(value=0.02, low=-0.01, high=0.05)
+    figures = {"sartaj": {TUMOR_AUROC: Difference(base=0.73, variant=0.75, difference=gained)}, TEST: {}}
+    found = Beside(run="no_sartaj", of="earlier", protocol="p", slices={"sartaj": 10, TEST: 4}, figures=figures)
+    put("no_sartaj", BESIDE, found)
+    lines = left_out(plan, shelf).splitlines()
+    assert GAINS in lines
+    assert lines[-1] == "| no_sartaj | earlier | sartaj | 0.0200 [-0.0100, 0.0500] |"
