@@ -6,17 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities
+from service.contract.probabilities import Probabilities, probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
 from training.data.slices import Slices
 from training.errors import DataError, made_by
 from training.intervals import RESAMPLES
-from training.paired import Figures, of_classes, of_tumors, paired, refuse_other_classes
+from training.paired import Figures, asks_both, of_classes, of_tumors, paired, refuse_other_classes
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_folds
-from training.tumor import has_both
 from training.validation import logits_of
 from training.variants.report import Difference
 from training.whole import write_whole
@@ -50,13 +49,14 @@ class _Answered(NamedTuple):
 def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int = RESAMPLES) -> Beside:
     """Write `<target>/beside.json`: both networks, each at its run's best epoch, size and temperature.
 
-    Raises `DataError` where the runs know other classes or have other slices in a fold.
+    Raises `DataError` where the runs know other classes, were left without other sources or have other slices in a
+    fold.
     """
     recipe, other = (read_recipe(made_by("train", each / RECIPE)) for each in (run, of))
     refuse_other_classes(of, run, other.class_names, recipe.class_names)
     ours, theirs = _answer(recipe, data, run), _answer(other, data, of)
     if ours.keys() != theirs.keys():
-        raise DataError(f"{of} and {run} leave out other sources: only runs of one protocol can be compared")
+        raise DataError(f"{of} and {run} were left without other sources: only runs of one protocol can be compared")
     for part in ours:
         if [row.path for row in ours[part].slices.rows] != [row.path for row in theirs[part].slices.rows]:
             raise DataError(f"{of} and {run} have other {part} slices: only runs of one protocol can be compared")
@@ -83,12 +83,21 @@ def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
         seen = load_folds(recipe, data, run, folds)
         known = seen.select(seen.known)
         answered[part] = answer(known, of_classes(known.targets, COMPARED))
-    for source in recipe.data.leave_out:
-        seen = load_folds(recipe, data, run, (NO_FOLD,))
-        of_source = seen.select(np.array([row.dataset == source for row in seen.rows]))
-        if NO_TUMOR in recipe.class_names and has_both(of_source.rows):
-            answered[source] = answer(of_source, of_tumors(of_source, recipe.class_names))
+    away = load_folds(recipe, data, run, (NO_FOLD,)) if recipe.data.leave_out else known.select(~known.known)
+    for source, away in _left_out(recipe, data, run).items():
+        if asks_both(away, recipe.class_names):
+            answered[source] = answer(away, of_tumors(away, recipe.class_names))
     return answered
+
+
+def _left_out(recipe: Recipe, data: Path, run: Path) -> dict[str, Slices]:
+    """The slices of each source that the run was trained without."""
+    if not recipe.data.leave_out:
+        return {}
+    away = load_folds(recipe, data, run, (NO_FOLD,))
+    return {
+        source: away.select(np.array([row.dataset == source for row in away.rows])) for source in recipe.data.leave_out
+    }
 
 
 def _differences(base: _Answered, variant: _Answered, seed: int, resamples: int) -> dict[str, Difference]:

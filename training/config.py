@@ -23,6 +23,8 @@ from training.recipefile import read_raw
 Share = Annotated[float, Field(ge=0, lt=1)]
 Span = Annotated[float, Field(ge=0, lt=1)]
 
+UNET = "unet/"
+"""`unet/resnet18` is a U-Net with this encoder."""
 UNKNOWN_TUMOR = "tumor"
 """Label of a slice that shows a tumour of unknown type: any class but `no_tumor` is right."""
 
@@ -162,7 +164,7 @@ class Recipe(_Strict):
     cells: bool = Field(
         False, description="Whether the logit of a tumour in the likeliest cell is added to every tumour's."
     )
-    weights: Literal["pretrained"] | Path | tuple[Path, ...] | None = Field(
+    weights: Literal["pretrained"] | Path | Annotated[tuple[Path, ...], Field(min_length=2)] | None = Field(
         None, description="A file or several, or timm's own by download; none starts from random weights."
     )
     weights_as: Literal["trunk", "convolutions", "whole", "mean"] = Field(
@@ -213,6 +215,10 @@ class Recipe(_Strict):
             raise ValueError("augment.mixup and augment.cutmix both blend two slices: use one of them")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
+        if self.cells and self.distill.teachers:
+            raise ValueError("cells are no part of what is taught, and teachers answer with theirs: use one of the two")
+        if self.cells and self.architecture.startswith(UNET):
+            raise ValueError("a U-Net draws its mask from finer maps than its classes: it has no cells to answer by")
         if self.cells and (NO_TUMOR not in self.class_names or not self.optimizer.outlines_count):
             raise ValueError(f"cells are learnt from outlines and need the class {NO_TUMOR}")
         if set(self.augment.infiltrating) - set(self.class_names):
@@ -229,7 +235,7 @@ class Recipe(_Strict):
             raise ValueError("a sigmoid head needs two class_names")
         if self.weights_as != "trunk" and not self.starts:
             raise ValueError("weights_as speaks of a file, and weights names none")
-        if (len(self.starts) > 1) != (self.weights_as == "mean"):
+        if isinstance(self.weights, tuple) != (self.weights_as == "mean"):
             raise ValueError("a mean is of several weights, and several weights go as a mean alone")
         return self
 

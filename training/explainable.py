@@ -103,7 +103,10 @@ def _closed_form(network: Classifier, activations: Floats, target: Targets) -> t
 
 
 def _by_autograd(network: Classifier, activations: Floats, target: Targets) -> tuple[Floats, Floats]:
-    """Logits and gradients by torch, from the graph's own activations: both then break ties of a pooling alike."""
+    """Logits and gradients by torch, from the graph's own activations: both then break ties of a pooling alike.
+
+    Cells are computed by each: two likeliest ones as near as rounding would be told apart, and the export refused.
+    """
     features = torch.from_numpy(activations).requires_grad_()
     logits = network.classify(features).logits
     (gradients,) = torch.autograd.grad(logits.gather(1, torch.from_numpy(target)[:, None]).sum(), features)

@@ -38,7 +38,7 @@ class Learner:
         """Learn from a batch; gives its loss in parts, the logits (n, classes) of this process and their answers."""
         mine, machine = self._processes.share(whole), self._processes.machine
         done = self.parts.run(len(mine.slices), partial(self._add_gradients, whole, mine), self.optimizer.zero_grad)
-        self._processes.sum_gradients(dict.fromkeys((*self.network.parameters(), *self.outline.parameters())))
+        self._processes.sum_gradients((*self.network.parameters(), *self.outline.parameters()))
         machine.clip_grad_norm_(self.network.parameters(), self._config.clip)
         self.optimizer.step()
         self._zeros.restore()
@@ -71,6 +71,11 @@ class Learner:
     def rate(self) -> float:
         """The backbone's learning rate."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    def best(self) -> dict[str, Any]:
+        """What is kept of the best epoch: the averaged network, and what draws outlines where it has learnt to."""
+        drawing = {"outline": self.drawing.state_dict()} if self._config.outlines_count else {}
+        return {"network": self.averaged.state_dict()} | drawing
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, by name; parts too, whose size batch norms and dropout depend on."""

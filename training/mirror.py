@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities
+from service.contract.probabilities import Probabilities, probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
@@ -14,10 +14,9 @@ from training.data.slices import Slices
 from training.errors import made_by
 from training.intervals import RESAMPLES
 from training.measure import ALL
-from training.paired import of_classes, of_tumors, paired
+from training.paired import asks_both, of_classes, of_tumors, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_tested
-from training.tumor import has_both
 from training.validation import logits_of
 from training.variants.report import Difference
 from training.whole import write_whole
@@ -52,7 +51,11 @@ def measure_mirror(data: Path, run: Path, target: Path, resamples: int = RESAMPL
 
     alone = answer(slices)
     both = (alone + answer(Slices(slices.rows, np.ascontiguousarray(slices.pixels[..., ::-1]), slices.allowed))) / 2
-    parts = {name: keep for name, keep in _parts(slices).items() if name == ALL or _asks_both(slices, keep, recipe)}
+    parts = {
+        name: keep
+        for name, keep in _parts(slices).items()
+        if name == ALL or asks_both(slices.select(keep), recipe.class_names)
+    }
     found = Mirrored(
         run=run.name,
         protocol=protocol(recipe.data),
@@ -73,10 +76,6 @@ def _parts(slices: Slices) -> dict[str, Flags]:
     sources = np.array([row.dataset for row in slices.rows])
     left_out = {str(name): sources == name for name in sorted({*sources[~dealt].tolist()})}
     return {ALL: dealt & slices.known} | left_out
-
-
-def _asks_both(slices: Slices, keep: Flags, recipe: Recipe) -> bool:
-    return NO_TUMOR in recipe.class_names and has_both(slices.select(keep).rows)
 
 
 def _differences(

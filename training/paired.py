@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from service.contract.probabilities import Probabilities, tumor_probability
+from service.contract.probabilities import NO_TUMOR, Probabilities, tumor_probability
 from training import scores
 from training.data.index import Row
 from training.data.slices import Slices
 from training.errors import DataError
 from training.intervals import Chosen, intervals
 from training.scores import Ints
-from training.tumor import shows_tumor
+from training.tumor import has_both, shows_tumor
 from training.variants.report import Difference
 
 TUMOR_AUROC = "tumour or not, AUROC"
@@ -50,6 +50,11 @@ def of_classes(targets: Ints, names: Sequence[str]) -> Figures:
         return {name: found[name] for name in names}
 
     return figures
+
+
+def asks_both(slices: Slices, class_names: Sequence[str]) -> bool:
+    """Whether tumour or not can be asked: a class stands for none, and `slices` hold some of either kind."""
+    return NO_TUMOR in class_names and has_both(slices.rows)
 
 
 def of_tumors(slices: Slices, class_names: Sequence[str]) -> Figures:

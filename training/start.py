@@ -11,7 +11,6 @@ from training.checkpoint import BEST
 from training.config import OptimizerConfig, Recipe
 from training.data.index import sha256_of
 from training.errors import RecipeError
-from training.networks.backbones import UNET
 from training.networks.channels import cut_channels
 from training.networks.classifier import Classifier
 from training.networks.plain import PlainNetwork
@@ -26,12 +25,7 @@ LOADERS: dict[str, Callable[[Classifier, Path], None]] = {
 
 
 def bare_network(recipe: Recipe, *, pretrained: bool = False) -> Classifier:
-    """The recipe's network before any weights are loaded, without the channels that were cut away.
-
-    Raises `RecipeError` for a U-Net that is to answer by cells.
-    """
-    if recipe.cells and recipe.architecture.startswith(UNET):
-        raise RecipeError("a U-Net draws its mask from finer maps than its classes: it has no cells to answer by")
+    """The recipe's network before any weights are loaded, without the channels that were cut away."""
     network = Classifier(
         recipe.architecture,
         len(recipe.class_names),
@@ -74,7 +68,7 @@ def name_weights(recipe: Recipe) -> str:
 def _first_weights(recipe: Recipe) -> str:
     if recipe.weights is None:
         return "random"
-    if not recipe.starts:
+    if recipe.weights == PRETRAINED:
         return f"timm's download for {recipe.architecture}"
     kind = "" if recipe.weights_as == "trunk" else f"{recipe.weights_as} of "
     return kind + " and ".join(f"{path.name} (sha256 {sha256_of(path)[:12]})" for path in recipe.starts)

@@ -82,8 +82,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
         told |= {"peak_mb": memory.peak_mb(processes.device), "seconds": round(time.monotonic() - started, 1)}
         if processes.first:
             if better:
-                weights = {"network": learner.averaged.state_dict(), "outline": learner.drawing.state_dict()}
-                checkpoint.save({**weights, "epoch": epoch, **without_nan(measured)}, run / checkpoint.BEST)
+                checkpoint.save({**learner.best(), "epoch": epoch, **without_nan(measured)}, run / checkpoint.BEST)
             write_line(run, told)
             _save(run, learner, generator, progress)
         if watch and processes.first:

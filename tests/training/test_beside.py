@@ -95,5 +95,5 @@ def test_of_a_source_left_out_it_says_whether_tumours_are_told(
     assert auroc.base == pytest.approx(away.figures["auroc"].value)
     assert auroc.variant != auroc.base
     assert auroc.difference.value == pytest.approx(auroc.variant - auroc.base)
-    with pytest.raises(DataError, match="leave out other sources"):
+    with pytest.raises(DataError, match="left without other sources"):
         measure_beside(pictures, left_out, finished, tmp_path / "out", resamples=50)

@@ -61,13 +61,14 @@ def test_cut_channels_make_a_smaller_network_that_can_be_built_again(architectur
 
 
 def test_cut_channels_leave_the_cells_their_one_answer(tmp_path: Path) -> None:
-    first, again = (Classifier("test_efficientnet", 4, size=64, absent=2).eval() for _ in range(2))
-    (tmp_path / "channels.json").write_text(json.dumps(prune_channels(first, 64, 0.5)))
+    """A network that trains does not ask its cells, and is cut as one that answers."""
+    first, again = (Classifier("test_efficientnet", 4, size=64, absent=2) for _ in range(2))
+    (tmp_path / "channels.json").write_text(json.dumps(prune_channels(first.eval(), 64, 0.5)))
     assert first.cells is not None
     assert (first.cells.in_channels, first.cells.out_channels) == (first.head.in_features, 1)
     cut_channels(again, tmp_path / "channels.json", 64)
     again.load_state_dict(first.state_dict())
-    assert torch.equal(again(SLICES).logits, first(SLICES).logits)
+    assert torch.equal(again.eval()(SLICES).logits, first.eval()(SLICES).logits)
 
 
 def test_few_channels_may_go_too_each_level_smaller_than_the_one_before() -> None:

@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def assert_same(ours: object, theirs: object) -> None:
         assert ours == theirs
 
 
+def breaking(save: Callable[[dict[str, Any], Path], None]) -> Callable[[dict[str, Any], Path], None]:
+    """`save`, but for an interruption after the first whole epoch."""
+
+    def save_and_break(state: dict[str, Any], path: Path) -> None:
+        save(state, path)
+        if path.name == checkpoint.LAST:
+            raise KeyboardInterrupt
+
+    return save_and_break
+
+
 def test_the_loss_of_two_steps_is_remembered(finished: Path) -> None:
     assert log_of(finished)[0]["train_loss"] == pytest.approx(REMEMBERED, abs=1e-3)
 
@@ -49,15 +61,8 @@ def test_a_run_saves_the_recipe_in_effect_and_a_line_an_epoch(finished: Path, re
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     finished: Path, run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = checkpoint.save
-
-    def save_and_break(state: dict[str, Any], path: Path) -> None:
-        save(state, path)
-        if path.name == checkpoint.LAST:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as broken:
-        broken.setattr(checkpoint, "save", save_and_break)
+        broken.setattr(checkpoint, "save", breaking(checkpoint.save))
         with pytest.raises(KeyboardInterrupt):
             train(recipe, pictures, run)
     torch.rand(7)
@@ -218,10 +223,28 @@ def test_cells_are_averaged_with_the_network_and_kept_as_what_draws(run: Path, o
     assert not torch.equal(kept["outline"]["weight"], last["network"]["cells.weight"])
     network = load_best(changed, run)
     assert load_outline(network, run) is network.cells
-    train(changed, outlined, run)
-    assert len(log_of(run)) == changed.epochs
 
 
-def test_a_u_net_has_no_cells_to_answer_by(recipe: Recipe) -> None:
-    with pytest.raises(RecipeError, match="no cells"):
-        bare_network(recipe.model_copy(update={"architecture": "unet/tu-test_efficientnet", "cells": True}))
+def test_cells_go_on_after_an_interruption_as_if_there_had_been_none(
+    run: Path, outlined: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = (Path(shutil.copytree(run, run.parent / name)) for name in ("broken", "whole"))
+    changes = {
+        "cells": True,
+        "augment": {"mixup": 0},
+        "optimizer": {"outline_weight": 2},
+        "data": {"outlines": {"drawn": "outlines.json"}},
+    }
+    changed = Recipe.model_validate(merge(recipe.model_dump(), changes))
+    train(changed, outlined, whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", breaking(checkpoint.save))
+        with pytest.raises(KeyboardInterrupt):
+            train(changed, outlined, broken)
+    train(changed, outlined, broken)
+    for name in (checkpoint.LAST, checkpoint.BEST):
+        assert_same(checkpoint.load(broken / name), checkpoint.load(whole / name))
+
+
+def test_what_never_learnt_outlines_is_not_kept_as_what_draws_them(finished: Path) -> None:
+    assert "outline" not in checkpoint.load(finished / checkpoint.BEST)

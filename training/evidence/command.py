@@ -85,7 +85,7 @@ def beside(
     say(f"beside → {(out or run) / BESIDE}")
     for part, figures in found.figures.items():
         for name, each in figures.items():
-            say(f"  {part:10} {name:8} {each.base:.4f} → {each.variant:.4f}  {number(each.difference)}", markup=False)
+            say(f"  {part:10} {name:21} {each.base:.4f} → {each.variant:.4f}  {number(each.difference)}", markup=False)
 
 
 def mirror(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAMPLES) -> None:

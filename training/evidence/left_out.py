@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from service.contract.card import REPORT_FILE
-from training.beside import BESIDE, Beside
+from training.beside import BESIDE, TEST, Beside
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Candidate, LeftOut
 from training.paired import TUMOR_AUROC
@@ -13,8 +13,9 @@ from training.tumor import SHOWN
 
 GAINS = (
     "What runs have over others on the same slices, both resampled alike (`python -m training beside`; the interval "
-    "knows slices, not seeds):"
+    "knows slices, not seeds), on the source left out and on the test folds of the others:"
 )
+OF_CLASSES = {"macro_f1": "macro F1 gained, test folds", "nll": "negative log-likelihood added, test folds"}
 
 
 def left_out(plan: LeftOut, kept: Kept) -> str:
@@ -22,7 +23,8 @@ def left_out(plan: LeftOut, kept: Kept) -> str:
     head = ["candidate", "what it is", "source left out", "slices", *SHOWN.values(), "mean AUROC", "run"]
     told = f"{plan.words}\n\n{table(head, (line for each in plan.candidates for line in _sources(each, kept)))}"
     gains = [line for each in plan.candidates for line in _gains(each, kept)]
-    return f"{told}\n\n{GAINS}\n\n{table(['run', 'over', 'source left out', 'AUROC gained'], gains)}" if gains else told
+    head = ["run", "over", "source left out", "AUROC gained", *OF_CLASSES.values()]
+    return f"{told}\n\n{GAINS}\n\n{table(head, gains)}" if gains else told
 
 
 def mean_auroc(candidate: Candidate, kept: Kept) -> float | None:
@@ -48,7 +50,8 @@ def _gains(candidate: Candidate, kept: Kept) -> Iterator[list[str]]:
         found = kept.read(made.run, BESIDE, Beside)
         if found and source in found.figures:
             gained = found.figures[source][TUMOR_AUROC].difference
-            yield [made.run, found.of, source, number(gained, 4)]
+            beside = (number(found.figures[TEST][name].difference, 4) for name in OF_CLASSES)
+            yield [made.run, found.of, source, number(gained, 4), *beside]
 
 
 def _answered(source: str, run: str, kept: Kept) -> TumorOrNot | None:

@@ -12,11 +12,14 @@ from onnx import numpy_helper
 from service.contract.card import MODEL_FILE
 from training.errors import GradientError
 from training.explainable import write_explains
+from training.gradient.explain import LOGITS
+from training.gradient.forward import Forward
+from training.gradient.layers import default_layers
 from training.judge.maps import Cams, Pixels, Targets, cams_of
 from training.judge.measures import Floats
 
 DEPTHS: Mapping[str, float] = MappingProxyType({"head": 0.0, "later half": 0.5, "all": 1.0})
-"""Share of the network's weighted operators, counted from the logits, that are shuffled; at least one."""
+"""Share of the network's weighted operators, counted from the logits, that are shuffled; at least all of the head's."""
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
@@ -43,11 +46,14 @@ def shuffled_cams(model_path: Path, slices: Pixels, targets: Targets, share: flo
 def shuffle(model: onnx.ModelProto, share: float, seed: int) -> onnx.ModelProto:
     """The model with the values of each weight and bias of its last operators in random order.
 
-    Shuffled and not drawn anew, so that every weight keeps its distribution. Raises `GradientError` where none is met.
+    With a `share` of 0 those behind the last feature map, which may be several: a network that answers by its cells
+    reads that map twice. Shuffled and not drawn anew, so that every weight keeps its distribution. Raises
+    `GradientError` where none is met.
     """
     draws = np.random.default_rng(seed)
-    weighted = [node for node in model.graph.node if node.op_type in WEIGHTED]
-    last = weighted[-max(1, round(share * len(weighted))) :]
+    nodes = list(model.graph.node) if share else _behind_maps(model)
+    weighted = [node for node in nodes if node.op_type in WEIGHTED]
+    last = weighted[-round(share * len(weighted)) :] if share else weighted
     names = {name for node in last for name in node.input[1:]}
     met = [weight for weight in model.graph.initializer if weight.name in names]
     if not met:
@@ -57,6 +63,12 @@ def shuffle(model: onnx.ModelProto, share: float, seed: int) -> onnx.ModelProto:
         shuffled = draws.permutation(values.ravel()).reshape(values.shape)
         weight.CopyFrom(numpy_helper.from_array(shuffled, weight.name))
     return model
+
+
+def _behind_maps(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The operators between the last feature map and the logits."""
+    nodes, last = list(model.graph.node), default_layers(Forward(model), LOGITS)[0]
+    return nodes[next(place for place, node in enumerate(nodes, start=1) if last in node.output) :]
 
 
 def rank_correlation(one: Floats, other: Floats) -> float:

@@ -5,6 +5,7 @@ from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
+from training.config import UNET
 from training.errors import RecipeError
 from training.networks import torchvision_schema  # noqa: F401 - must come before timm
 from training.networks.plain import SHAPES, PlainNetwork
@@ -13,8 +14,6 @@ from training.networks.unet import UNet
 
 import timm  # isort: skip
 
-UNET = "unet/"
-"""`unet/resnet18` is a U-Net with this encoder."""
 
 COPIED = (nn.ReLU6, nn.SiLU, nn.Hardswish)
 """Activations whose gradient needs their input: done in place, torch copies that input first, and saves nothing."""

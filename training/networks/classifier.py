@@ -19,7 +19,7 @@ DOUBT = -2.0
 
 
 class Output(NamedTuple):
-    """Logits (N, classes) and the embedding (N, features) they were read from."""
+    """Logits (N, classes) and the embedding (N, features) they were read from, by the head at least."""
 
     logits: Tensor
     embedding: Tensor
@@ -31,7 +31,8 @@ class Classifier(nn.Module):
     With `absent`, the index of the class without a tumour, the logit of a tumour in the likeliest cell of the last
     feature map is added to every tumour's once the network answers (max pooling of instances, Oquab et al. 2015, §3).
     Cells learn from outlines, where the scanner and the plane of a slice, which all its cells share, tell nothing; and
-    from these alone, since a sum that learns classes leaves to each part what the other one lacks.
+    from these alone, since a sum that learns classes leaves to each part what the other one lacks: while it trains,
+    logits and what is told of them are the head's.
     """
 
     mean: Tensor
@@ -111,7 +112,7 @@ class Classifier(nn.Module):
         return not isinstance(self.backbone, PlainNetwork) and self.cells is None
 
     def freeze(self) -> Self:
-        """Keep the backbone as it is, its batch norms' statistics included: only the head learns."""
+        """Keep the backbone as it is, its batch norms' statistics included: only the head learns, and cells do."""
         self.frozen = True
         self.backbone.requires_grad_(requires_grad=False)
         return self.train(self.training)

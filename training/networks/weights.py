@@ -14,6 +14,8 @@ from training.networks.classifier import Classifier
 CLASSIFIERS = ("classifier.", "fc.", "head.", "pre_logits.")
 """Where the networks of others keep the layers behind their trunk."""
 CELLS = "cells."
+SAFETENSORS = ".safetensors"
+COUNTER = "num_batches_tracked"
 OPEN = 4.0
 """Bias at which a squeeze-and-excitation's gate lets 98 % through."""
 
@@ -39,13 +41,14 @@ def load_mean(network: Classifier, checkpoints: Sequence[Path]) -> None:
     several = [_whole(network, each) for each in checkpoints]
     for each, tensors in zip(checkpoints, several, strict=True):
         _refuse_misfit(each, *_load(network, tensors))
-    _load(network, {name: torch.stack([each[name].float() for each in several]).mean(dim=0) for name in several[0]})
+    names = [name for name in several[0] if not name.endswith(COUNTER)]
+    _load(network, {name: torch.stack([each[name] for each in several]).mean(dim=0) for name in names})
 
 
 def _whole(network: Classifier, weights: Path) -> dict[str, Tensor]:
     tensors = read_weights(weights)
     if network.cells is not None and not any(name.startswith(CELLS) for name in tensors):
-        drawn = checkpoint.load(weights).get("outline", {})
+        drawn = {} if weights.suffix == SAFETENSORS else checkpoint.load(weights).get("outline", {})
         tensors |= {f"{CELLS}{name}": value for name, value in drawn.items()}
     return tensors
 
@@ -67,7 +70,7 @@ def load_convolutions(network: Classifier, weights: Path) -> None:
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors or pth file, or of the checkpoint a run leaves; never pickled code."""
-    if path.suffix == ".safetensors":
+    if path.suffix == SAFETENSORS:
         tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
         return tensors
     loaded: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
@@ -95,7 +98,7 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> tuple[list[str], lis
         missing, unexpected = module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())[:300]) from None
-    return [name for name in missing if not name.endswith("num_batches_tracked")], unexpected
+    return [name for name in missing if not name.endswith(COUNTER)], unexpected
 
 
 def _refuse_misfit(weights: Path, missing: list[str], unexpected: list[str]) -> None:

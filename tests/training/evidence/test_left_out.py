@@ -69,9 +69,12 @@ def test_what_a_run_has_over_another_one_stands_below(plan: LeftOut, report: Rep
     keep(put, report, sartaj=0.75, br35h=1.0)
     assert GAINS not in left_out(plan, shelf)
     gained = Interval(value=0.02, low=-0.01, high=0.05)
-    figures = {"sartaj": {TUMOR_AUROC: Difference(base=0.73, variant=0.75, difference=gained)}, TEST: {}}
+    both = {name: Difference(base=0.5, variant=0.5 + by, difference=Interval(value=by, low=by, high=by))
+            for name, by in {"macro_f1": -0.25, "nll": 0.125}.items()}  # fmt: skip
+    figures = {"sartaj": {TUMOR_AUROC: Difference(base=0.73, variant=0.75, difference=gained)}, TEST: both}
     found = Beside(run="no_sartaj", of="earlier", protocol="p", slices={"sartaj": 10, TEST: 4}, figures=figures)
     put("no_sartaj", BESIDE, found)
     lines = left_out(plan, shelf).splitlines()
     assert GAINS in lines
-    assert lines[-1] == "| no_sartaj | earlier | sartaj | 0.0200 [-0.0100, 0.0500] |"
+    assert lines[-1].startswith("| no_sartaj | earlier | sartaj | 0.0200 [-0.0100, 0.0500] | -0.2500 [")
+    assert lines[-1].endswith("| 0.1250 [0.1250, 0.1250] |")

@@ -9,8 +9,10 @@ from service.contract.card import MODEL_FILE
 from tests.bundles import write_model
 from training.errors import GradientError
 from training.explainable import explains_in
+from training.export import export_network
 from training.judge.maps import cams_of
 from training.judge.sanity import DEPTHS, rank_correlation, shuffle, shuffled_columns
+from training.networks.classifier import Classifier
 
 SLICES = np.random.default_rng(3).integers(0, 256, (6, 64, 64), np.uint8)
 TARGETS = np.array([0, 1, 2, 3, 0, 1])
@@ -28,6 +30,15 @@ def test_shuffling_keeps_every_weights_values_and_leaves_what_lies_before(finish
         assert all(np.array_equal(np.sort(before[name].ravel()), np.sort(after[name].ravel())) for name in before)
         changed[depth] = sum(not np.array_equal(before[name], after[name]) for name in before)
     assert 1 <= changed["head"] < changed["later half"] < changed["all"]
+
+
+def test_all_that_reads_the_last_feature_map_is_head(tmp_path: Path) -> None:
+    network = Classifier("test_efficientnet", 4, absent=2).eval()
+    path = export_network(network, tmp_path / MODEL_FILE, SLICES, origin="0" * 64)
+    before, after = weights(onnx.load(path)), weights(shuffle(onnx.load(path), 0.0, seed=1))
+    changed = {before[name].shape for name in before if not np.array_equal(before[name], after[name])}
+    assert {(4, 256), (1, 256, 1, 1)} <= changed
+    assert all(256 in shape or shape == (4,) for shape in changed)
 
 
 def test_a_graph_whose_weights_are_made_on_the_way_is_refused(tmp_path: Path) -> None:

@@ -90,10 +90,21 @@ def test_cells_go_on_from_what_drew_a_runs_outlines(tiny: Classifier, tmp_path: 
     assert torch.equal(again(SLICES).logits, network(SLICES).logits)
 
 
-def test_cells_do_not_start_from_a_run_that_drew_none(tiny: Classifier, tmp_path: Path) -> None:
-    torch.save({"network": tiny.state_dict(), "epoch": 3}, tmp_path / "best.pt")
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
+def test_cells_do_not_start_from_weights_that_drew_nothing(tiny: Classifier, tmp_path: Path, name: str) -> None:
+    torch.save({"network": tiny.state_dict(), "epoch": 3}, tmp_path / "a.pt")
+    safetensors.torch.save_file(tiny.state_dict(), tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"does not fit: missing \['cells"):
-        load_whole(Classifier("test_efficientnet", 4, absent=2), tmp_path / "best.pt")
+        load_whole(Classifier("test_efficientnet", 4, absent=2), tmp_path / name)
+
+
+def test_a_mean_needs_no_counters_of_batches(tiny: Classifier, tmp_path: Path) -> None:
+    whole = tiny.state_dict()
+    torch.save({"network": whole}, tmp_path / "a.pt")
+    torch.save({name: value for name, value in whole.items() if value.ndim}, tmp_path / "b.pt")
+    again = Classifier("test_efficientnet", 4).eval()
+    load_mean(again, [tmp_path / "a.pt", tmp_path / "b.pt"])
+    assert torch.equal(again(SLICES).logits, tiny(SLICES).logits)
 
 
 def test_several_runs_give_the_mean_of_all_they_learnt(tmp_path: Path) -> None:
