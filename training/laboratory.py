@@ -79,7 +79,7 @@ def prune(
     *,
     only: Annotated[list[str] | None, typer.Option(help="A level, such as channels-25; may be repeated.")] = None,
     rate: Annotated[
-        float, typer.Option(min=0.001, max=20, help="Learning rate over the first training's.")
+        float, typer.Option(min=0.001, max=1, help="Learning rate over the first training's.")
     ] = prune_step.RATE,
 ) -> None:
     """Prune weights and channels at several levels, retrain, measure, time: <run>/prune/pruning.md."""

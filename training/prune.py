@@ -38,8 +38,7 @@ CHANNELS = "channels.json"
 RATE = 0.6
 """Learning rate of retraining over that of the first training."""
 AVERAGE = 0.98
-"""Most decay of the weights' average while retraining: a few hundred steps must forget the damaged start, unless the
-average never holds it."""
+"""Most decay of the weights' average while retraining: a few hundred steps must forget the damaged start."""
 
 
 class Plan(NamedTuple):
@@ -129,11 +128,10 @@ def _retraining(recipe: Recipe, epochs: int, rate: float) -> Recipe:
     marks = [0, *(min(round(epochs * end / recipe.epochs), epochs - 1) for end in ends), epochs]
     spans = zip(recipe.stages, marks, marks[1:], strict=False)
     stages = tuple(Stage(size=stage.size, epochs=end - start) for stage, start, end in spans if end > start)
-    forgets = recipe.optimizer.average_unbiased
     learning = {
         "learning_rate": recipe.optimizer.learning_rate * rate,
         "warmup_epochs": 0,
-        "average": recipe.optimizer.average if forgets else min(recipe.optimizer.average, AVERAGE),
+        "average": min(recipe.optimizer.average, AVERAGE),
     }
     optimizer = recipe.optimizer.model_copy(update=learning)
     return recipe.model_copy(update={"stages": stages, "optimizer": optimizer, "freeze": False})
