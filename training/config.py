@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -17,11 +15,10 @@ from pydantic import (
 )
 
 from service.contract.probabilities import NO_TUMOR
+from training.augmentconfig import AugmentConfig
 from training.errors import RecipeError
 from training.recipefile import read_raw
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Span = Annotated[float, Field(ge=0, lt=1)]
+from training.strict import Share, Strict
 
 UNET = "unet/"
 """`unet/resnet18` is a U-Net with this encoder."""
@@ -29,11 +26,7 @@ UNKNOWN_TUMOR = "tumor"
 """Label of a slice that shows a tumour of unknown type: any class but `no_tumor` is right."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Which slices are used, and for what."""
 
     datasets: tuple[str, ...]
@@ -72,47 +65,14 @@ class DataConfig(_Strict):
         return self
 
 
-class AugmentConfig(_Strict):
-    """How far a training slice may move from the original; see `training.data.augment`."""
-
-    source_scale: PositiveFloat = Field(1.25, description="Resolution of the stored slice over the network's.")
-    mirror: Share = 0.5
-    rotation: NonNegativeFloat = Field(15.0, description="Largest angle, degrees.")
-    shift: Span = Field(0.06, description="Largest shift, share of the side.")
-    zoom: Span = Field(0.15, description="Largest zoom in or out, as |ln scale|.")
-    stretch: Span = Field(0.1, description="Largest change of aspect, as |ln ratio|.")
-    gamma: NonNegativeFloat = Field(0.4, description="Largest |ln gamma|.")
-    contrast: Span = Field(0.25, description="Largest change of contrast and brightness, share of the range.")
-    remap: Share = Field(0.3, description="Share of slices whose grey levels pass a random monotone or folded curve.")
-    invert: Share = Field(
-        0.0, description="Share of slices whose tissue's grey levels are turned over, as T2 does T1's."
-    )
-    invert_open: bool = Field(
-        False, description="Whether any type of tumour is right on such a slice, since none can be told."
-    )
-    cut: Share = Field(0.0, description="Share of slices cut to a part of themselves, with or without the tumour.")
-    graft: Share = Field(0.0, description="Share of slices whose tumour is covered, or that get another slice's.")
-    alike: bool = Field(False, description="Whether tissue to cover with is the likest slice's, not the other side's.")
-    infiltrating: tuple[str, ...] = Field(
-        (), description="Classes that reach beyond their outline: never covered, and a cut beside them proves nothing."
-    )
-    match: Share = Field(0.0, description="Share of slices that take over the grey levels of another one of the batch.")
-    bias: Span = Field(0.0, description="Strength of a smooth shading, as |ln gain|.")
-    blur: Share = Field(0.3, description="Share of slices that lose resolution.")
-    detail: Annotated[float, Field(gt=0, lt=0.8)] = Field(0.4, description="Least resolution that such a slice keeps.")
-    noise: Span = Field(0.02, description="Largest standard deviation of added noise, share of the range.")
-    mixup: NonNegativeFloat = Field(0.0, description="Both parameters of mixup's Beta distribution; 0 mixes nothing.")
-    cutmix: NonNegativeFloat = Field(0.0, description="The same of CutMix's; one of the two at most.")
-
-
-class Stage(_Strict):
+class Stage(Strict):
     """Some epochs at one size; a run grows through its stages (Tan & Le 2021, progressive learning)."""
 
     size: PositiveInt
     epochs: PositiveInt
 
 
-class OptimizerConfig(_Strict):
+class OptimizerConfig(Strict):
     """How the weights move: the optimizer, its learning rate over time, and what the loss is made of."""
 
     kind: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -145,7 +105,7 @@ class OptimizerConfig(_Strict):
         return bool(self.outline_weight if self.theta is None else self.theta)
 
 
-class DistillConfig(_Strict):
+class DistillConfig(Strict):
     """Finished runs whose answers the network learns beside the labels; see `training.teachers`."""
 
     teachers: tuple[Path, ...] = ()
@@ -153,7 +113,7 @@ class DistillConfig(_Strict):
     temperature: PositiveFloat = Field(2.0, description="By which both sides' logits are divided.")
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """Everything that decides a run's outcome but the data themselves."""
 
     name: str

@@ -11,7 +11,8 @@ import torch
 from PIL import ImageOps
 
 from training import calibrate, evaluate, export, index, train
-from training.config import AugmentConfig, DataConfig, OptimizerConfig, Recipe, Stage
+from training.augmentconfig import AugmentConfig
+from training.config import DataConfig, OptimizerConfig, Recipe, Stage
 from training.data.index import NO_FOLD, read_index, write_index
 from training.data.phantom import PLACES, draw_phantom
 from training.index import INDEX

@@ -1,8 +1,9 @@
 import numpy as np
 import torch
 
+from training.augmentconfig import AugmentConfig
 from training.batches import draw_batches
-from training.config import AugmentConfig, Recipe
+from training.config import Recipe
 from training.data.index import Row
 from training.data.outlines import Masks
 from training.data.slices import Slices

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.config import AugmentConfig
+from training.augmentconfig import AugmentConfig
 from training.data.graft import Sample, each, graft, only
 
 PART = (0.45, 0.8)

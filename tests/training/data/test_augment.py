@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.config import AugmentConfig
+from training.augmentconfig import AugmentConfig
 from training.data.augment import GROUND, augment, cut_label, invert, match_histograms, mix, move, shade
 from training.data.graft import Sample
 from training.data.phantom import draw_phantom
