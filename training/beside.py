@@ -83,7 +83,6 @@ def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
         seen = load_folds(recipe, data, run, folds)
         known = seen.select(seen.known)
         answered[part] = answer(known, of_classes(known.targets, COMPARED))
-    away = load_folds(recipe, data, run, (NO_FOLD,)) if recipe.data.leave_out else known.select(~known.known)
     for source, away in _left_out(recipe, data, run).items():
         if asks_both(away, recipe.class_names):
             answered[source] = answer(away, of_tumors(away, recipe.class_names))
