@@ -1,7 +1,6 @@
 """What a run starts from: the network at its first weights, and the optimizer that moves them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,10 +16,11 @@ from training.networks.plain import PlainNetwork
 from training.networks.weights import load_backbone, load_convolutions, load_mean, load_whole
 
 PRETRAINED = "pretrained"
-LOADERS: dict[str, Callable[[Classifier, Path], None]] = {
+LOADERS: dict[str, Callable[..., None]] = {
     "trunk": load_backbone,
     "convolutions": load_convolutions,
     "whole": load_whole,
+    "mean": load_mean,
 }
 
 
@@ -50,10 +50,7 @@ def new_network(recipe: Recipe) -> Classifier:
         raise RecipeError(f"{recipe.architecture} has weights for one size: every stage must train at {recipe.size}")
     if recipe.starts:
         try:
-            if recipe.weights_as == "mean":
-                load_mean(network, recipe.starts)
-            else:
-                LOADERS[recipe.weights_as](network, *recipe.starts)
+            LOADERS[recipe.weights_as](network, *recipe.starts)
         except ValueError as error:
             raise RecipeError(str(error)) from None
     return network.freeze() if recipe.freeze else network

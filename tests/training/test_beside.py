@@ -24,13 +24,17 @@ from training.validation import logits_of
 @pytest.fixture
 def other(finished: Path, pictures: Path, tmp_path: Path) -> Path:
     """The same run with a head drawn by lot."""
-    run = Path(shutil.copytree(finished, tmp_path / "other"))
-    found = torch.load(run / checkpoint.BEST, weights_only=True)
+    return with_other_head(finished, pictures, tmp_path / "other", scale=5)
+
+
+def with_other_head(run: Path, data: Path, to: Path, scale: float) -> Path:
+    other = Path(shutil.copytree(run, to))
+    found = torch.load(other / checkpoint.BEST, weights_only=True)
     weight = next(key for key in found["network"] if key.endswith("head.weight") and "conv_head" not in key)
-    found["network"][weight] = 5 * torch.randn(found["network"][weight].shape, generator=torch.manual_seed(1))
-    torch.save(found, run / checkpoint.BEST)
-    calibrate(pictures, run)
-    return run
+    found["network"][weight] = scale * torch.randn(found["network"][weight].shape, generator=torch.manual_seed(1))
+    torch.save(found, other / checkpoint.BEST)
+    calibrate(data, other)
+    return other
 
 
 def test_each_run_has_its_own_figures_and_the_difference_is_theirs(
@@ -80,12 +84,7 @@ def test_of_a_source_left_out_it_says_whether_tumours_are_told(
 ) -> None:
     rows = read_index(left_out / INDEX)
     write_index([replace(row, fold=4) if row.fold == 3 else row for row in rows], left_out / INDEX)
-    other = Path(shutil.copytree(left_out, tmp_path / "other"))
-    found = torch.load(other / checkpoint.BEST, weights_only=True)
-    weight = next(key for key in found["network"] if key.endswith("head.weight") and "conv_head" not in key)
-    found["network"][weight] = 50 * torch.randn(found["network"][weight].shape, generator=torch.manual_seed(1))
-    torch.save(found, other / checkpoint.BEST)
-    calibrate(pictures, other)
+    other = with_other_head(left_out, pictures, tmp_path / "other", scale=50)
     beside = measure_beside(pictures, other, left_out, tmp_path / "out", resamples=50)
     assert [*beside.figures] == [VALIDATION, TEST, "away"]
     assert beside.slices["away"] == 10

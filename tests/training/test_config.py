@@ -64,25 +64,25 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("changes", "complaint"),
     [
-        ("head=sigmoid", "two class_names"),
-        ("weights_as=whole", "weights names none"),
-        ("optimizer.theta=0.5", "need data.outlines"),
-        ("best_by=val_dice", "needs optimizer.theta"),
-        ("cells=true", "learnt from outlines"),
-        ("weights=[a.pt, b.pt]", "several weights go as a mean alone"),
-        ("weights=[]", "at least 2"),
-        ("cells=true  architecture=unet/resnet18", "has no cells"),
-        ("cells=true  distill.teachers=[runs/other]", "use one of the two"),
+        (["head=sigmoid"], "two class_names"),
+        (["weights_as=whole"], "weights names none"),
+        (["optimizer.theta=0.5"], "need data.outlines"),
+        (["best_by=val_dice"], "needs optimizer.theta"),
+        (["cells=true"], "learnt from outlines"),
+        (["weights=[a.pt, b.pt]"], "several weights go as a mean alone"),
+        (["weights=[]"], "at least 2"),
+        (["cells=true", "architecture=unet/resnet18"], "has no cells"),
+        (["cells=true", "distill.teachers=[runs/other]"], "use one of the two"),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_refused(
-    recipe: Recipe, change: str, complaint: str, tmp_path: Path
+    recipe: Recipe, changes: list[str], complaint: str, tmp_path: Path
 ) -> None:
     (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
     with pytest.raises(RecipeError, match=complaint):
-        read_recipe(tmp_path / "recipe.yaml", change.split("  "))
+        read_recipe(tmp_path / "recipe.yaml", changes)
 
 
 def test_one_run_makes_no_mean_and_two_do(recipe: Recipe, tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def breaking(save: Callable[[dict[str, Any], Path], None]) -> Callable[[dict[str
     return save_and_break
 
 
+def with_cells(recipe: Recipe, **optimizer: float) -> Recipe:
+    changes = {
+        "cells": True,
+        "augment": {"mixup": 0},
+        "optimizer": {"outline_weight": 2, **optimizer},
+        "data": {"outlines": {"drawn": "outlines.json"}},
+    }
+    return Recipe.model_validate(merge(recipe.model_dump(), changes))
+
+
 def test_the_loss_of_two_steps_is_remembered(finished: Path) -> None:
     assert log_of(finished)[0]["train_loss"] == pytest.approx(REMEMBERED, abs=1e-3)
 
@@ -210,13 +220,7 @@ def test_outlines_are_learnt_beside_the_classes(run: Path, pictures: Path, recip
 
 
 def test_cells_are_averaged_with_the_network_and_kept_as_what_draws(run: Path, outlined: Path, recipe: Recipe) -> None:
-    changes = {
-        "cells": True,
-        "augment": {"mixup": 0},
-        "optimizer": {"outline_weight": 2, "average": 0.9},
-        "data": {"outlines": {"drawn": "outlines.json"}},
-    }
-    changed = Recipe.model_validate(merge(recipe.model_dump(), changes))
+    changed = with_cells(recipe, average=0.9)
     train(changed, outlined, run)
     kept, last = checkpoint.load(run / checkpoint.BEST), checkpoint.load(run / checkpoint.LAST)
     assert torch.equal(kept["outline"]["weight"], kept["network"]["cells.weight"])
@@ -229,13 +233,7 @@ def test_cells_go_on_after_an_interruption_as_if_there_had_been_none(
     run: Path, outlined: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, whole = (Path(shutil.copytree(run, run.parent / name)) for name in ("broken", "whole"))
-    changes = {
-        "cells": True,
-        "augment": {"mixup": 0},
-        "optimizer": {"outline_weight": 2},
-        "data": {"outlines": {"drawn": "outlines.json"}},
-    }
-    changed = Recipe.model_validate(merge(recipe.model_dump(), changes))
+    changed = with_cells(recipe)
     train(changed, outlined, whole)
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "save", breaking(checkpoint.save))

@@ -1,6 +1,6 @@
 """The weights a network starts from: a file's, the mean of several, timm's own, another architecture's convolutions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def load_whole(network: Classifier, weights: Path) -> None:
     _refuse_misfit(weights, *_load(network, _whole(network, weights)))
 
 
-def load_mean(network: Classifier, checkpoints: Sequence[Path]) -> None:
+def load_mean(network: Classifier, *checkpoints: Path) -> None:
     """Load the mean of several runs' checkpoints (a uniform soup, Wortsman et al. 2022); raises as `load_whole` does.
 
     It answers well where the runs went on from the same weights, so that no better ones lie far off between them.

@@ -103,7 +103,7 @@ def test_a_mean_needs_no_counters_of_batches(tiny: Classifier, tmp_path: Path) -
     torch.save({"network": whole}, tmp_path / "a.pt")
     torch.save({name: value for name, value in whole.items() if value.ndim}, tmp_path / "b.pt")
     again = Classifier("test_efficientnet", 4).eval()
-    load_mean(again, [tmp_path / "a.pt", tmp_path / "b.pt"])
+    load_mean(again, tmp_path / "a.pt", tmp_path / "b.pt")
     assert torch.equal(again(SLICES).logits, tiny(SLICES).logits)
 
 
@@ -114,7 +114,7 @@ def test_several_runs_give_the_mean_of_all_they_learnt(tmp_path: Path) -> None:
         outline = each.new_outline_head().state_dict()
         torch.save({"network": each.state_dict(), "outline": outline, "epoch": 0}, path)
     network = Classifier("test_efficientnet", 4, absent=2)
-    load_mean(network, paths)
+    load_mean(network, *paths)
     wanted = {name: sum(each.state_dict()[name] for each in several) / 3 for name in several[0].state_dict()}
     loaded = network.state_dict()
     for name in ("backbone.conv_stem.weight", "backbone.bn1.running_var", "head.bias"):
@@ -127,4 +127,4 @@ def test_a_mean_with_another_network_is_refused(tiny: Classifier, tmp_path: Path
     torch.save({"network": tiny.state_dict()}, tmp_path / "a.pt")
     torch.save({"network": Classifier("test_efficientnet", 3).state_dict()}, tmp_path / "b.pt")
     with pytest.raises(ValueError, match="size mismatch"):
-        load_mean(tiny, [tmp_path / "a.pt", tmp_path / "b.pt"])
+        load_mean(tiny, tmp_path / "a.pt", tmp_path / "b.pt")
