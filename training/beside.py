@@ -28,6 +28,7 @@ COMPARED = ("accuracy", "macro_f1", "nll")
 class Beside(BaseModel):
     """What `of` (`base`) and `run` (`variant`) answer to their validation and test slices of known class.
 
+    Validation slices that either of them learnt, in a refit, are left out.
     Of a source that both were trained without: whether they tell its tumours, under the source's name.
     """
 
@@ -54,7 +55,8 @@ def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int
     """
     recipe, other = (read_recipe(made_by("train", each / RECIPE)) for each in (run, of))
     refuse_other_classes(of, run, other.class_names, recipe.class_names)
-    ours, theirs = _answer(recipe, data, run), _answer(other, data, of)
+    validated = not (recipe.data.refit or other.data.refit)
+    ours, theirs = _answer(recipe, data, run, validated), _answer(other, data, of, validated)
     if ours.keys() != theirs.keys():
         raise DataError(f"{of} and {run} were left without other sources: only runs of one protocol can be compared")
     for part in ours:
@@ -72,14 +74,15 @@ def measure_beside(data: Path, run: Path, of: Path, target: Path, resamples: int
     return found
 
 
-def _answer(recipe: Recipe, data: Path, run: Path) -> dict[str, _Answered]:
+def _answer(recipe: Recipe, data: Path, run: Path, validated: bool) -> dict[str, _Answered]:
     network, temperature = load_best(recipe, run), read_temperature(run)
 
     def answer(slices: Slices, figures: Figures) -> _Answered:
         return _Answered(slices, probabilities(logits_of(network, slices, "cpu").numpy(), temperature), figures)
 
     answered = {}
-    for part, folds in {VALIDATION: recipe.data.val_folds, TEST: recipe.data.test_folds}.items():
+    folds_of = {VALIDATION: recipe.data.val_folds} if validated else {}
+    for part, folds in {**folds_of, TEST: recipe.data.test_folds}.items():
         seen = load_folds(recipe, data, run, folds)
         known = seen.select(seen.known)
         answered[part] = answer(known, of_classes(known.targets, COMPARED))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from service.contract.probabilities import probabilities
 from training import checkpoint
-from training.config import read_recipe
+from training.config import Recipe, read_recipe
 from training.data.index import sha256_of
 from training.errors import OrderError, made_by
 from training.run import RECIPE, load_best, load_folds
@@ -32,24 +32,43 @@ class Calibration(BaseModel):
     temperature: PositiveFloat
     folds: tuple[int, ...]
     slices: int
-    nll_before: float
-    nll_after: float
-    ece_before: float
-    ece_after: float
+    nll_before: float | None = None
+    nll_after: float | None = None
+    ece_before: float | None = None
+    ece_after: float | None = None
     checkpoint_sha256: str
+    temperature_of: str | None = None
 
 
 def calibrate(data: Path, run: Path) -> Calibration:
-    """Write `<run>/calibration.json`, fitted on the validation folds' slices of known class and on nothing else."""
+    """Write `<run>/calibration.json`, fitted on the validation folds' slices of known class and on nothing else.
+
+    A refit learnt these: it takes the temperature, and what it did to the slices, of the run that held them out.
+    """
     refuse_quantized(run, "calibrate")
     recipe = read_recipe(made_by("train", run / RECIPE))
     network = load_best(recipe, run)
     held_out = load_folds(recipe, data, run, recipe.data.val_folds)
     known = held_out.select(held_out.known)
     logits = logits_of(network, known, "cpu").numpy()
-    found = measure(logits, known.targets, recipe.data.val_folds, sha256_of(run / checkpoint.BEST))
+    found = fit(recipe, logits, known.targets, sha256_of(run / checkpoint.BEST))
     write_whole(run / CALIBRATION, found.model_dump_json(indent=2) + "\n")
     return found
+
+
+def fit(recipe: Recipe, logits: Logits, targets: Ints, digest: str) -> Calibration:
+    """The calibration of what answered the validation slices (N, classes) so; a refit takes another run's."""
+    return _taken(recipe, digest) if recipe.data.refit else measure(logits, targets, recipe.data.val_folds, digest)
+
+
+def _taken(recipe: Recipe, digest: str) -> Calibration:
+    """Another run's, or a temperature of 1 that nothing was fitted to."""
+    if recipe.temperature_of is None:
+        return Calibration(temperature=1, folds=(), slices=0, checkpoint_sha256=digest)
+    read_temperature(recipe.temperature_of)
+    theirs = read_whole(recipe.temperature_of / CALIBRATION, Calibration)
+    taken = {"checkpoint_sha256": digest, "temperature_of": recipe.temperature_of.name}
+    return theirs.model_copy(update=taken)
 
 
 def read_temperature(run: Path) -> float:

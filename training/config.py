@@ -45,6 +45,9 @@ class DataConfig(Strict):
     train_folds: tuple[int, ...]
     val_folds: tuple[int, ...]
     test_folds: tuple[int, ...]
+    refit: bool = Field(
+        False, description="Whether the validation folds are learnt too, all epochs of them, once choices are made."
+    )
     shares: dict[str, PositiveFloat] = Field(description="Share of each label in an epoch; they need not sum to 1.")
     epoch_slices: PositiveInt = Field(description="Slices drawn an epoch.")
     outlines: dict[str, str] = Field({}, description="Tumour outlines of a dataset, a JSON file below the data folder.")
@@ -57,6 +60,11 @@ class DataConfig(Strict):
         if not all(1 <= fold <= self.folds for fold in folds):
             raise ValueError(f"folds are numbered from 1 to {self.folds}")
         return self
+
+    @property
+    def learnt_folds(self) -> tuple[int, ...]:
+        """What is learnt from: the training folds, and of a refit the validation folds."""
+        return self.train_folds + (self.val_folds if self.refit else ())
 
     @model_validator(mode="after")
     def _left_out_is_there(self) -> Self:
@@ -139,6 +147,9 @@ class Recipe(Strict):
     size: PositiveInt
     stages: tuple[Stage, ...]
     trained_at: PositiveInt | None = Field(None, description="The size of the training, where `resize` chose another.")
+    temperature_of: Path | None = Field(
+        None, description="The run that held out what a refit learns, and gives its temperature; none: 1."
+    )
     draw: Literal["weighted", "once"] = Field(
         "weighted", description="data.epoch_slices by data.shares, or each training slice once an epoch."
     )
@@ -197,6 +208,14 @@ class Recipe(Strict):
             raise ValueError("weights_as speaks of a file, and weights names none")
         if isinstance(self.weights, tuple) != (self.weights_as == "mean"):
             raise ValueError("a mean is of several weights, and several weights go as a mean alone")
+        return self
+
+    @model_validator(mode="after")
+    def _a_refit_asks_no_validation(self) -> Self:
+        if self.data.refit and self.optimizer.schedule == "plateau":
+            raise ValueError("a refit has no validation that could lower its learning rate")
+        if self.temperature_of and not self.data.refit:
+            raise ValueError("temperature_of is of a refit alone: what holds slices out fits its own")
         return self
 
     @property

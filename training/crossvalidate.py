@@ -1,4 +1,7 @@
-"""One recipe over all folds: fold i tests, fold i + 1 validates, the others train; resumed fold by fold."""
+"""One recipe over all folds: fold i tests, fold i + 1 validates, the others train; resumed fold by fold.
+
+Of a refit fold i + 1 trains too, and nothing is chosen.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,7 +108,7 @@ def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossVali
         recipe=recipe.name,
         split_by=recipe.data.split_by,
         test={name: _spread([report.figures[name].value for report in reports]) for name in reports[0].figures},
-        chosen_epoch={name: _spread([line[name] for line in chosen]) for name in OF_EPOCH},
+        chosen_epoch={name: _spread([line[name] for line in chosen]) for name in OF_EPOCH if name in chosen[0]},
         pooled={name: figure for name, figure in pooled.items() if not name.endswith("_uncalibrated")},
         slices=sum(sum(map(sum, report.confusion)) for report in reports),
     )

@@ -81,11 +81,11 @@ def _see(path: Path) -> Seen:
 
 
 def _leaking(rows: Sequence[Row], seen: Sequence[Seen], data: DataConfig) -> Iterator[list[str]]:
-    held_out = {"val": data.val_folds, "test": data.test_folds}
+    held_out = {"test": data.test_folds} if data.refit else {"val": data.val_folds, "test": data.test_folds}
     held_out |= {"left out": (NO_FOLD,)} if data.leave_out else {}
     kinds = [near_duplicates(np.stack(small)) for small in ([of.small for of in seen], [of.cut for of in seen])]
     for split, folds in held_out.items():
-        whole, cut = (leaks(rows, groups, data.train_folds, folds) for groups in kinds)
+        whole, cut = (leaks(rows, groups, data.learnt_folds, folds) for groups in kinds)
         for label, found in whole.items():
             counts = (f"{of.leaking} ({of.leaking / of.slices:.1%})" for of in (found, cut[label]))
             yield [split, label, str(found.slices), *counts]

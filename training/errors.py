@@ -34,6 +34,9 @@ class OrderError(TrainingError):
 class DivergedError(TrainingError):
     """The network's answers are no numbers any more."""
 
+    def __init__(self) -> None:
+        super().__init__("the training has diverged: begin anew with a lower optimizer.learning_rate")
+
 
 class ParityError(TrainingError):
     """The exported graph does not answer as the network does."""

@@ -122,9 +122,9 @@ def _draw_roc(predictions: Predictions, report: Report, path: Path) -> None:
 
 
 def _trivial(recipe: Recipe, data: Path, run: Path, known: Predictions) -> dict[str, Probabilities]:
-    """What the baselines, fitted on the training folds, answer to the same slices."""
+    """What the baselines, fitted on the folds that were learnt, answer to the same slices."""
     names = recipe.class_names
-    seen = [row for row in _rows(recipe, run, recipe.data.train_folds) if row.label in names]
+    seen = [row for row in _rows(recipe, run, recipe.data.learnt_folds) if row.label in names]
     targets = np.array([names.index(row.label) for row in seen])
     return trivial(features(seen, data), targets, features(known.slices.rows, data), len(names))
 
@@ -134,5 +134,6 @@ def _rows(recipe: Recipe, run: Path, folds: tuple[int, ...]) -> list[Row]:
 
 
 def _splits(recipe: Recipe) -> dict[str, tuple[int, ...]]:
-    splits = {"train": recipe.data.train_folds, "val": recipe.data.val_folds, "test": recipe.data.test_folds}
+    held_out = {} if recipe.data.refit else {"val": recipe.data.val_folds}
+    splits = {"train": recipe.data.learnt_folds, **held_out, "test": recipe.data.test_folds}
     return splits | ({"left out": (NO_FOLD,)} if recipe.data.leave_out else {})

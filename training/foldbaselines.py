@@ -49,7 +49,7 @@ def fold_baselines(
     folds = np.array([row.fold for row in rows])
     answers: dict[str, Probabilities] = {}
     for fold in numbers:
-        seen, tested = np.isin(folds, recipe_of_fold(recipe, fold).data.train_folds), folds == fold
+        seen, tested = np.isin(folds, recipe_of_fold(recipe, fold).data.learnt_folds), folds == fold
         for name, probs in trivial(found[seen], targets[seen], found[tested], len(names)).items():
             answers.setdefault(name, np.zeros((len(rows), len(names))))[tested] = probs
     figures = {name: baseline(probs, Predictions.told(rows, probs, names), recipe.seed, resamples)

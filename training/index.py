@@ -30,8 +30,9 @@ class Listing:
     def leak(self, recipe: Recipe) -> Leak:
         """How many held-out slices are copies of a training slice or in a group with one, whoever dealt the folds."""
         numbers = alike(self.found)
-        folds = (*recipe.data.val_folds, *recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ()))
-        counted = leaks(self.rows, [numbers[row.path] for row in self.rows], recipe.data.train_folds, folds).values()
+        validated = () if recipe.data.refit else recipe.data.val_folds
+        folds = (*validated, *recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ()))
+        counted = leaks(self.rows, [numbers[row.path] for row in self.rows], recipe.data.learnt_folds, folds).values()
         return Leak(sum(of.slices for of in counted), sum(of.leaking for of in counted))
 
     def lost(self) -> str:
@@ -104,14 +105,14 @@ def _refuse_unknown_labels(rows: Sequence[Row], recipe: Recipe) -> None:
 
 
 def _refuse_undrawn_labels(rows: Sequence[Row], recipe: Recipe) -> None:
-    undrawn = {row.label for row in rows if row.fold in recipe.data.train_folds} - set(recipe.data.shares)
+    undrawn = {row.label for row in rows if row.fold in recipe.data.learnt_folds} - set(recipe.data.shares)
     if undrawn and recipe.draw == "weighted":
         raise DataError(f"data.shares gives {', '.join(sorted(undrawn))} no share, which the training folds hold")
 
 
 def _refuse_absent_classes(listing: Listing, recipe: Recipe) -> None:
     """What could be neither learnt nor measured is told before anything is trained."""
-    for part, folds in (("training", recipe.data.train_folds), ("test", recipe.data.test_folds)):
+    for part, folds in (("training", recipe.data.learnt_folds), ("test", recipe.data.test_folds)):
         if absent := set(recipe.class_names) - {row.label for row in listing.rows if row.fold in folds}:
             where = f"the {part} folds {', '.join(map(str, folds))}"
             raise DataError(f"{where} hold no {', '.join(sorted(absent))}{listing.lost()}")

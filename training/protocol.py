@@ -7,9 +7,9 @@ from training.data.provenance import provenance
 def protocol(data: DataConfig) -> str:
     """One paragraph: which folds did what, and what an interval is."""
     return (
-        f"One split of {' + '.join(data.datasets)}: {_folds(data.train_folds)} trained, {_folds(data.val_folds)} chose "
-        f"the epoch and the temperature, {_folds(data.test_folds)} tested; nothing of this run was fitted to the "
-        f"last. Split by {data.split_by}. {_left_out(data)}Figures are of slices for which "
+        f"One split of {' + '.join(data.datasets)}: {_folds(data.learnt_folds)} trained, {_choice(data)}, "
+        f"{_folds(data.test_folds)} tested; nothing of this run was fitted to the last. Split by {data.split_by}. "
+        f"{_left_out(data)}Figures are of slices for which "
         "one class is right; a tumour of unknown type, where several are, counts by source only. "
         f"Intervals are 95 % percentile intervals of a bootstrap over {_drawn(data)}, within labels; they "
         "hold the trained network and the folds fixed."
@@ -26,6 +26,12 @@ def notes(data: DataConfig) -> tuple[str, ...]:
         "ECE is biased upwards on few slices, and more so in resamples: its value may lie at the low end of its "
         "interval or below it.",
     )
+
+
+def _choice(data: DataConfig) -> str:
+    if data.refit:
+        return f"all epochs that its recipe has, {_folds(data.val_folds)} being learnt once it had chosen the recipe"
+    return f"{_folds(data.val_folds)} chose the epoch and the temperature"
 
 
 def _drawn(data: DataConfig) -> str:

@@ -49,13 +49,11 @@ def load_tested(recipe: Recipe, data: Path, run: Path) -> Slices:
     return load_folds(recipe, data, run, (*recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ())))
 
 
-def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices]:
-    """Training slices at the augmentation's resolution and validation slices at the network's."""
+def load_splits(recipe: Recipe, data: Path, run: Path) -> tuple[Slices, Slices | None]:
+    """Slices to learn at the augmentation's resolution and validation slices at the network's; a refit has none."""
     enlarged = recipe.model_copy(update={"size": source_spec(recipe).width})
-    return (
-        load_folds(enlarged, data, run, recipe.data.train_folds),
-        load_folds(recipe, data, run, recipe.data.val_folds),
-    )
+    learnt = load_folds(enlarged, data, run, recipe.data.learnt_folds)
+    return learnt, None if recipe.data.refit else load_folds(recipe, data, run, recipe.data.val_folds)
 
 
 def input_spec(recipe: Recipe) -> InputSpec:

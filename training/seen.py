@@ -24,9 +24,10 @@ def count_seen(home: Path, recipe: Recipe, run: Path) -> int:
     others = [(theirs.data, _rows(place, theirs)) for place, theirs in _line_of(home).items()]
     names = _names([*rows, *(row for _, known in others for row in known)])
     tested = (*recipe.data.test_folds, NO_FOLD)
-    learnt = set().union(*(_of(known, data.train_folds, names) for data, known in others))
+    learnt = set().union(*(_of(known, data.learnt_folds, names) for data, known in others))
     chosen = set().union(*(_of(known, data.val_folds, names) for data, known in others))
-    held_out = [row for row in rows if row.fold in (*recipe.data.val_folds, *tested)]
+    validated = () if recipe.data.refit else recipe.data.val_folds
+    held_out = [row for row in rows if row.fold in (*validated, *tested)]
     return sum(bool(names[row.path] & (learnt | chosen if row.fold in tested else learnt)) for row in held_out)
 
 

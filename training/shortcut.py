@@ -136,7 +136,7 @@ def _by_network(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[s
 
 def _by_baselines(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[str, tuple[Told, ...]]:
     """The recipe's size is the baselines' own."""
-    seen, tested = load_folds(recipe, data, run, recipe.data.train_folds), load_tested(recipe, data, run)
+    seen, tested = load_folds(recipe, data, run, recipe.data.learnt_folds), load_tested(recipe, data, run)
     seen, classes = seen.select(seen.known), len(recipe.class_names)
     return {
         name: told(tested, logistic(features(seen), seen.targets, features(tested), classes), recipe, resamples)

@@ -13,7 +13,7 @@ from training.batches import balance, draw_batches, size_of, steps_of
 from training.config import Recipe, read_recipe
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices
-from training.errors import DataError, RecipeError, made_by
+from training.errors import DataError, DivergedError, RecipeError, made_by
 from training.history import CURVES, HISTORY, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
@@ -34,10 +34,10 @@ BALANCE = "balance.json"
 def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> Path:
     """Train on the run's `index.csv`, keep the best epoch by `recipe.best_by`, resume where `run` left off.
 
-    Returns the path of the best checkpoint. The recipe in effect is saved beside it; `watch` is shown each line of the
-    history, in the first process alone. Raises `RecipeError` where the run began with another recipe or the weights to
-    start from are missing, `DivergedError` where the network's answers are no numbers any more, `DataError` where no
-    epoch can be chosen.
+    A refit holds nothing out that could choose, and keeps its last epoch. Returns the path of the best checkpoint. The
+    recipe in effect is saved beside it; `watch` is shown each line of the history, in the first process alone. Raises
+    `RecipeError` where the run began with another recipe or the weights to start from are missing, `DivergedError`
+    where the network's answers are no numbers any more, `DataError` where no epoch can be chosen.
     """
     _refuse_false_start(recipe, run)
     processes = Processes(recipe.precision)
@@ -45,7 +45,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
     with processes.machine.main_process_first():
         source, held_out = load_splits(recipe, data, run)
         masks = load_masks(source.rows, data, recipe.data.outlines, source_spec(recipe))
-        held_masks = _held_masks(recipe, data, held_out)
+        held_masks = _held_masks(recipe, data, held_out) if held_out else None
         network = new_network(recipe)
     network = network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes it
     teachers = load_teachers(recipe, run, processes.device)
@@ -66,10 +66,9 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
             tally.add(*learner.step(batch))
 
         processes.average_buffers(network, learner.average)
-        measured = validate(learner.average, held_out, processes)
-        if held_masks:
-            measured |= overlap(learner.averaged, learner.drawing, held_out, held_masks, processes.device)
-        score = _score(recipe, run, measured)
+        learnt = tally.figures(processes)
+        measured = _validate(learner, held_out, held_masks, processes) if held_out else {}
+        score = _score(recipe, run, measured) if held_out else _last_is_best(epoch, learnt)
         learner.schedule.after_epoch(score)
         better = score > progress["best"]
         progress = {
@@ -77,7 +76,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
             "best": max(progress["best"], score),
             "stale": 0 if better else progress["stale"] + 1,
         }
-        told = {"epoch": epoch, "size": size_of(recipe, epoch), **tally.figures(processes), **without_nan(measured)}
+        told = {"epoch": epoch, "size": size_of(recipe, epoch), **learnt, **without_nan(measured)}
         told |= {"best": better, "learning_rate": learner.rate, "micro_batch": learner.parts.size}
         told |= {"peak_mb": memory.peak_mb(processes.device), "seconds": round(time.monotonic() - started, 1)}
         if processes.first:
@@ -101,12 +100,26 @@ def _begin(recipe: Recipe, run: Path, source: Slices) -> None:
         write_origin(run, name_weights(recipe))
 
 
+def _validate(learner: Learner, held_out: Slices, masks: Masks | None, processes: Processes) -> dict[str, float]:
+    measured = validate(learner.average, held_out, processes)
+    if masks:
+        measured |= overlap(learner.averaged, learner.drawing, held_out, masks, processes.device)
+    return measured
+
+
 def _score(recipe: Recipe, run: Path, measured: dict[str, float]) -> float:
     """The figure that chooses the epoch, turned so that more of it is better."""
     score = -measured["val_loss"] if recipe.best_by == "val_loss" else measured[recipe.best_by]
     if math.isnan(score):
         raise DataError(f"the validation folds of {run} hold nothing that {recipe.best_by} can be told on")
     return score
+
+
+def _last_is_best(epoch: int, learnt: dict[str, float]) -> float:
+    """The score of an epoch that nothing was held out from; raises `DivergedError`, as a validation would."""
+    if not math.isfinite(learnt["train_loss"]):
+        raise DivergedError
+    return float(epoch)
 
 
 def _held_masks(recipe: Recipe, data: Path, held_out: Slices) -> Masks | None:

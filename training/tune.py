@@ -43,11 +43,13 @@ def tune(
     """Search until there are `trials`, then write the best one, a plot and a recipe; the best trial.
 
     Figures are of the validation folds, by `recipe.best_by`; the test folds stay untouched. Raises `RecipeError` for a
-    network whose widths are fixed, where the search began with another recipe or on other rows, and where no trial
-    came to its end.
+    network whose widths are fixed, for a refit, where the search began with another recipe or on other rows, and where
+    no trial came to its end.
     """
     if recipe.architecture not in SHAPES:
         raise RecipeError(f"{recipe.architecture} has fixed widths: tune one of {', '.join(SHAPES)}")
+    if recipe.data.refit:
+        raise RecipeError("a refit holds nothing out that could judge trials: tune with data.refit=false")
     _begin(recipe, data, run, lister)
     study = open_study(run, recipe.seed)
     while (done := sum(trial.state in DONE for trial in study.trials)) < trials:

@@ -24,8 +24,12 @@ def protocol(data: DataConfig, curves: int, sanity: int) -> str:
         "al. 2018). A map without evidence counts 0 for pointing, energy, IoU and correlation. The default has the "
         f"highest mean of pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile "
         "intervals of a bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines "
-        "also taught networks whose recipe says so, of the training folds alone."
+        f"also taught networks whose recipe says so, of {_taught(data)} alone."
     )
+
+
+def _taught(data: DataConfig) -> str:
+    return f"folds {listed(data.learnt_folds)}" if data.refit else "the training folds"
 
 
 def judgement(report: ExplanationReport) -> str:

@@ -17,7 +17,7 @@ from training.errors import TrainingError, made_by
 from training.export import read_graph
 from training.graph import Floats, Graph
 from training.run import RECIPE, load_folds
-from training.scores import confusion_matrix, precision_recall_f1
+from training.scores import confusion_matrix, expected_calibration_error, negative_log_likelihood, precision_recall_f1
 from training.variants.begin import begin
 from training.variants.guard import QUANTIZATION
 from training.variants.integers import precision_of, write_integers
@@ -61,7 +61,8 @@ def quantize(data: Path, run: Path, to: Path, methods: Iterable[str] = METHODS) 
     """Write the variant's run `to`: `model.onnx`, `calibration.json` and `quantization.json` beside `run`'s own files.
 
     Ranges come from slices of the training folds; the way to find them whose answers to the validation folds stay
-    closest to the float graph's is taken. Test folds are not touched.
+    closest to the float graph's is taken. Test folds are not touched. A refit learnt the validation folds, so that its
+    integers keep the float graph's temperature.
     """
     recipe = read_recipe(made_by("train", run / RECIPE))
     source = read_graph(run)
@@ -91,14 +92,14 @@ def quantize(data: Path, run: Path, to: Path, methods: Iterable[str] = METHODS) 
 
 
 def _measure(recipe: Recipe, logits: Floats, wanted: Floats, known: Slices, digest: str) -> tuple[Calibration, Tried]:
-    fitted = calibrate.measure(logits, known.targets, recipe.data.val_folds, digest)
-    answers = logits.argmax(axis=1)
+    fitted = calibrate.fit(recipe, logits, known.targets, digest)
+    answers, probs = logits.argmax(axis=1), probabilities(logits, fitted.temperature)
     ours, theirs = probabilities(logits, 1.0), probabilities(wanted, 1.0)
     matrix = confusion_matrix(answers, known.targets, logits.shape[1])
     tried = Tried(
         macro_f1=float(precision_recall_f1(matrix)[2].mean()),
-        nll=fitted.nll_after,
-        ece=fitted.ece_after,
+        nll=negative_log_likelihood(probs, known.targets),
+        ece=expected_calibration_error(probs, known.targets),
         agreement=float(np.mean(answers == wanted.argmax(axis=1))),
         divergence=float((theirs * (np.log(theirs) - np.log(ours))).sum(axis=1).mean()),
     )
