@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import ImageOps
 
-from training import calibrate, evaluate, export, index, train
+from training import calibrate, checkpoint, evaluate, export, index, train
 from training.augmentconfig import AugmentConfig
 from training.config import DataConfig, OptimizerConfig, Recipe, Stage
 from training.data.index import NO_FOLD, read_index, write_index
@@ -86,6 +86,20 @@ def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFa
     calibrate.calibrate(pictures, run)
     export.export(pictures, run)
     evaluate.evaluate(pictures, run, resamples=100)
+    return run
+
+
+@pytest.fixture(scope="session")
+def refitted(finished: Path, pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that goes on from the finished one with its validation fold, through every step but `register`."""
+    run = tmp_path_factory.mktemp("runs") / "again"
+    start = {"weights": finished / checkpoint.BEST, "weights_as": "whole", "temperature_of": finished}
+    chosen = recipe.model_copy(update={**start, "data": recipe.data.model_copy(update={"refit": True})})
+    index.index(chosen, pictures, run)
+    train.train(chosen, pictures, run)
+    calibrate.calibrate(pictures, run)
+    export.export(pictures, run)
+    evaluate.evaluate(pictures, run, resamples=50)
     return run
 
 

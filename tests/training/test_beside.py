@@ -79,6 +79,14 @@ def test_runs_of_other_slices_or_classes_are_not_compared(
     assert not (other / BESIDE).exists()
 
 
+def test_validation_slices_that_one_of_the_two_learnt_are_not_compared(
+    finished: Path, refitted: Path, pictures: Path, tmp_path: Path
+) -> None:
+    found = measure_beside(pictures, refitted, finished, tmp_path / "out", resamples=50)
+    assert [*found.figures] == [TEST]
+    assert [*measure_beside(pictures, finished, refitted, tmp_path / "out", resamples=50).figures] == [TEST]
+
+
 def test_of_a_source_left_out_it_says_whether_tumours_are_told(
     left_out: Path, finished: Path, pictures: Path, tmp_path: Path
 ) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from service.contract.probabilities import probabilities
 from training import calibrate
 from training.calibrate import CALIBRATION, Calibration, fit_temperature, measure, read_temperature
+from training.config import read_recipe
 from training.errors import OrderError
+from training.run import RECIPE
 
 
 def drawn(temperature: float) -> tuple[calibrate.Logits, np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -34,6 +37,21 @@ def test_the_temperature_is_fitted_on_the_validation_folds_slices_of_known_class
     assert found.folds == (4,)
     assert found.slices == 8
     assert read_temperature(finished) == found.temperature
+
+
+def test_a_refit_takes_the_temperature_of_the_run_that_held_its_slices_out(refitted: Path, finished: Path) -> None:
+    ours, theirs = (Calibration.model_validate_json((run / CALIBRATION).read_bytes()) for run in (refitted, finished))
+    assert read_temperature(refitted) == theirs.temperature
+    assert (ours.folds, ours.slices, ours.temperature_of) == ((4,), 8, finished.name)
+    assert ours.checkpoint_sha256 != theirs.checkpoint_sha256
+
+
+def test_a_refit_without_such_a_run_is_not_calibrated(refitted: Path, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(refitted, tmp_path / "runs" / "again"))
+    recipe = read_recipe(run / RECIPE).model_copy(update={"temperature_of": None})
+    (run / RECIPE).write_text(recipe.model_dump_json())
+    found = calibrate.calibrate(pictures, run)
+    assert (found.temperature, found.folds, found.slices, found.nll_after) == (1, (), 0, None)
 
 
 def test_a_temperature_of_another_checkpoint_is_refused(finished: Path, tmp_path: Path) -> None:

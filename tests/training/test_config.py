@@ -70,6 +70,8 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
         (["weights_as=whole"], "weights names none"),
         (["optimizer.theta=0.5"], "need data.outlines"),
         (["best_by=val_dice"], "needs optimizer.theta"),
+        (["data.refit=true", "optimizer.schedule=plateau"], "no validation"),
+        (["temperature_of=runs/other"], "of a refit alone"),
         (["cells=true"], "learnt from outlines"),
         (["weights=[a.pt, b.pt]"], "several weights go as a mean alone"),
         (["weights=[]"], "at least 2"),

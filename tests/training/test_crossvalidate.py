@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ def test_every_fold_is_tested_once_and_never_trained_on_then(three: Recipe) -> N
     assert [(data.test_folds, data.val_folds, data.train_folds) for data in dealt] == [
         ((1,), (2,), (3,)), ((2,), (3,), (1,)), ((3,), (1,), (2,)),
     ]  # fmt: skip
+
+
+def test_of_a_refit_two_folds_of_three_are_learnt_and_nothing_is_told_of_an_epoch(
+    three: Recipe, pictures: Path, tmp_path: Path
+) -> None:
+    refit = three.model_copy(update={"data": three.data.model_copy(update={"refit": True})})
+    assert recipe_of_fold(refit, 1).data.learnt_folds == (3, 2)
+    found = crossvalidate(refit, pictures, tmp_path / "runs" / "cv", resamples=20)
+    assert set(found.chosen_epoch) == {"train_accuracy", "train_loss"}
+    assert json.loads((tmp_path / "runs" / "cv" / "fold-1" / "report.json").read_text())["folds"] == {
+        "train": [3, 2], "test": [1]}  # fmt: skip
 
 
 def test_two_folds_are_too_few(three: Recipe) -> None:

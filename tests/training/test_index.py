@@ -174,6 +174,15 @@ def test_the_command_says_what_the_split_gives_away(
     assert "python -m training data-card" in said
 
 
+def test_of_a_refit_what_leaks_is_counted_in_the_test_folds(
+    copied: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = recipe.model_copy(update={"data": recipe.data.model_copy(update={"refit": True})})
+    line.index(chosen, copied, tmp_path / "run")
+    held_out = [row for row in read_index(tmp_path / "run" / INDEX) if row.fold == 5]
+    assert f"0 of {len(held_out)} held-out slices" in capsys.readouterr().out
+
+
 def test_a_label_that_is_no_class_is_refused(copied: Path, recipe: Recipe, tmp_path: Path) -> None:
     (copied / "drawn/glioma").rename(copied / "drawn/cat")
     with pytest.raises(DataError, match="labels cat are neither"):

@@ -10,6 +10,13 @@ def test_the_protocol_names_datasets_folds_and_what_an_interval_leaves_out(recip
     assert "hold the trained network and the folds fixed" in text
 
 
+def test_a_refit_does_not_say_that_its_folds_chose_the_epoch(recipe: Recipe) -> None:
+    text = protocol(recipe.data.model_copy(update={"refit": True}))
+    assert "folds 1, 2, 3, 4 trained" in text
+    assert "chose the epoch" not in text
+    assert "fold 4 being learnt once it had chosen the recipe" in text
+
+
 def test_each_dataset_s_fault_is_told(recipe: Recipe) -> None:
     data = recipe.data.model_copy(update={"datasets": ("figshare", "br35h")})
     told = " ".join(notes(data))

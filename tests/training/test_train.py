@@ -181,6 +181,34 @@ def test_a_training_that_diverges_says_so(run: Path, pictures: Path, recipe: Rec
     assert not (run / checkpoint.BEST).exists()
 
 
+def test_a_refit_learns_the_validation_folds_and_keeps_its_last_epoch(refitted: Path) -> None:
+    lines = log_of(refitted)
+    assert [line["best"] for line in lines] == [True, True]
+    assert not any(name.startswith("val_") for line in lines for name in line)
+    kept, last = (torch.load(refitted / name, weights_only=True) for name in (checkpoint.BEST, checkpoint.LAST))
+    assert kept["epoch"] == 1
+    assert all(torch.equal(kept["network"][name], last["average"][f"module.{name}"]) for name in kept["network"])
+    assert json.loads((refitted / step.BALANCE).read_text())["glioma"]["slices"] == 8
+
+
+def test_a_refit_that_diverges_says_so_without_a_validation(run: Path, pictures: Path, recipe: Recipe) -> None:
+    haste = OptimizerConfig(kind="sgd", learning_rate=1e30, warmup_epochs=0, batch_size=8)
+    refit = recipe.data.model_copy(update={"refit": True})
+    with pytest.raises(DivergedError, match="has diverged"):
+        train(recipe.model_copy(update={"optimizer": haste, "data": refit}), pictures, run)
+    assert not (run / checkpoint.BEST).exists()
+
+
+def test_a_refit_is_no_start_for_what_holds_its_slices_out(
+    refitted: Path, run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    start = {"weights": refitted / checkpoint.BEST, "weights_as": "whole"}
+    with pytest.raises(RecipeError, match="10 of the slices held out here"):
+        train(recipe.model_copy(update=start), pictures, run)
+    refit = recipe.data.model_copy(update={"refit": True})
+    assert train(recipe.model_copy(update={**start, "data": refit}), pictures, run).exists()
+
+
 def test_validation_folds_that_cannot_choose_an_epoch_are_refused(
     run: Path, pictures: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

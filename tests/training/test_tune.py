@@ -156,3 +156,9 @@ def test_every_choice_reaches_the_recipe(tuned: Recipe) -> None:
 def test_a_network_of_fixed_widths_is_not_tuned(recipe: Recipe, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="fixed widths"):
         tune(recipe, pictures, tmp_path, trials=1)
+
+
+def test_a_refit_is_not_tuned(tuned: Recipe, pictures: Path, tmp_path: Path) -> None:
+    refit = tuned.data.model_copy(update={"refit": True})
+    with pytest.raises(RecipeError, match="nothing out that could judge"):
+        tune(tuned.model_copy(update={"data": refit}), pictures, tmp_path, trials=1)

@@ -104,6 +104,12 @@ def test_the_temperature_is_the_integers_own(quantised: Path, finished: Path) ->
     assert read_temperature(quantised) != read_temperature(finished)
 
 
+def test_integers_of_a_refit_keep_its_temperature(refitted: Path, pictures: Path, tmp_path: Path) -> None:
+    """The slices that theirs would be fitted on were learnt."""
+    quantize(pictures, refitted, tmp_path / "int8", methods=["minmax"])
+    assert read_temperature(tmp_path / "int8") == read_temperature(refitted)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_way_spans_what_it_sees(finished: Path, pictures: Path, method: str) -> None:
     recipe = read_recipe(finished / RECIPE)
