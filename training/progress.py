@@ -37,7 +37,7 @@ def teller(say: Callable[[str], object]) -> Watcher:
 def in_words(recipe: Recipe, lines: list[Line]) -> str:
     """The last of the epochs that this process trained."""
     last = lines[-1]
-    names = [name for name in dict.fromkeys((*SHOWN, recipe.best_by)) if last[name] is not None]
+    names = [name for name in dict.fromkeys((*SHOWN, recipe.best_by)) if last.get(name) is not None]
     figures = "  ".join(f"{name} {last[name]:.4f}" for name in names)
     best = ", the best so far" if last["best"] else ""
     number = last["epoch"] + 1
