@@ -39,7 +39,7 @@ def in_words(recipe: Recipe, lines: list[Line]) -> str:
     last = lines[-1]
     names = [name for name in dict.fromkeys((*SHOWN, recipe.best_by)) if last.get(name) is not None]
     figures = "  ".join(f"{name} {last[name]:.4f}" for name in names)
-    best = ", the best so far" if last["best"] else ""
+    best = ", the best so far" if last["best"] and not recipe.data.refit else ""
     number = last["epoch"] + 1
     left = f"; at most {duration(seconds_left(recipe, lines))} left" if number < recipe.epochs else ""
     return f"epoch {number} of {recipe.epochs}, {last['size']} px: {figures}{best}{left}"

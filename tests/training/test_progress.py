@@ -4,7 +4,7 @@ import pytest
 
 from training.config import Recipe, Stage
 from training.history import Line
-from training.progress import duration, seconds_left, teller
+from training.progress import duration, in_words, seconds_left, teller
 
 
 def line(epoch: int, size: int, seconds: float, **figures: object) -> Line:
@@ -37,6 +37,12 @@ def test_each_epoch_is_told_with_its_figures_and_the_time_left(growing: Recipe) 
         ", the best so far; at most 2 min left",
         "  runs/mine, epoch 5 of 5, 64 px: train_loss 1.2500  val_loss 1.5000  val_macro_f1 0.3750",
     ]
+
+
+def test_of_a_refit_no_epoch_is_called_the_best(growing: Recipe) -> None:
+    refit = growing.model_copy(update={"data": growing.data.model_copy(update={"refit": True})})
+    told = {name: figure for name, figure in line(0, 32, 10, best=True).items() if not name.startswith("val_")}
+    assert in_words(refit, [told]) == "epoch 1 of 5, 32 px: train_loss 1.2500; at most 2 min left"
 
 
 @pytest.mark.parametrize(
