@@ -30,7 +30,7 @@ def notes(data: DataConfig) -> tuple[str, ...]:
 
 def _choice(data: DataConfig) -> str:
     if data.refit:
-        return f"all epochs that its recipe has, {_folds(data.val_folds)} being learnt once it had chosen the recipe"
+        return "none chose an epoch, the last one is kept"
     return f"{_folds(data.val_folds)} chose the epoch and the temperature"
 
 
