@@ -175,3 +175,13 @@ def test_golden_answers_of_another_network_are_noticed(bundle: Path) -> None:
     (bundle / CARD_FILE).write_text(card.model_copy(update={"files": files}).model_dump_json())
     with pytest.raises(RegisterError, match="golden answers"):
         verify(bundle)
+
+
+def test_the_card_of_a_refit_tells_what_was_learnt_and_that_nothing_was_held_out(
+    refitted: Path, tmp_path: Path
+) -> None:
+    home = register(refitted, tmp_path / "models", "To learn from more.")
+    text = (home / "README.md").read_text()
+    assert "none chose an epoch" in text
+    assert "| train | 1, 2, 3, 4 |" in text
+    assert "| val |" not in text
