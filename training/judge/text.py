@@ -16,16 +16,19 @@ def protocol(data: DataConfig, curves: int, sanity: int) -> str:
         f"Every outlined tumour of fold {listed(data.test_folds)}, the map of the class that the network answers, "
         "drawn over the network's input as `/explain` draws it. Pointing: the map's peak lies inside the outline, "
         "tolerance 0. Energy: share of the map's sum inside. IoU: with the pixels from a threshold on, one threshold a "
-        f"kind of map, chosen on fold {listed(data.val_folds)}; oracle IoU takes each picture's own best "
-        "threshold. Deletion "
+        f"kind of map, chosen on {_choosing(data)}; oracle IoU takes each picture's own best threshold. Deletion "
         "and insertion: area under the class's probability while the map's highest pixels are blurred away, or put "
         f"back into the blurred slice, on {curves} tumours spread evenly over the list. Shuffled: mean rank "
         f"correlation with the map of the same network with all its weights shuffled, on {sanity} tumours (Adebayo et "
         "al. 2018). A map without evidence counts 0 for pointing, energy, IoU and correlation. The default has the "
-        f"highest mean of pointing, energy and IoU on fold {listed(data.val_folds)}. Intervals are 95 % percentile "
+        f"highest mean of pointing, energy and IoU on {_choosing(data)}. Intervals are 95 % percentile "
         "intervals of a bootstrap over groups of near-duplicates, within labels; differences are paired. The outlines "
         f"also taught networks whose recipe says so, of {_taught(data)} alone."
     )
+
+
+def _choosing(data: DataConfig) -> str:
+    return f"fold {listed(data.val_folds)}" + (", whose outlines were learnt" if data.refit else "")
 
 
 def _taught(data: DataConfig) -> str:

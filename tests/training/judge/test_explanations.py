@@ -6,6 +6,7 @@ from PIL import Image
 
 from service.contract.cam import METHODS
 from service.contract.card import EXPLAIN_FILE, MODEL_FILE
+from training.config import Recipe
 from training.data.index import read_index, sha256_of
 from training.data.provenance import PUBLISHABLE
 from training.errors import DataError, OrderError
@@ -14,7 +15,7 @@ from training.judge.explanations import judge_explanations
 from training.judge.page import PAGE
 from training.judge.priors import PRIORS
 from training.judge.report import EXPLANATIONS, MEASURES, ExplanationReport, read_judgement
-from training.judge.text import judgement
+from training.judge.text import judgement, protocol
 
 
 @pytest.fixture
@@ -68,6 +69,13 @@ def test_the_report_holds_for_these_graphs_and_is_what_is_written(report: Explan
 def test_the_words_give_every_map_and_the_verdicts(report: ExplanationReport) -> None:
     text = judgement(report)
     assert all(name in text for name in (*report.maps, *PRIORS, *report.shown, *report.verdicts()))
+
+
+def test_the_words_say_that_a_refit_learnt_the_outlines_it_chooses_by(recipe: Recipe) -> None:
+    refit = recipe.data.model_copy(update={"refit": True})
+    assert "chosen on fold 4; oracle" in protocol(recipe.data, 3, 3)
+    assert "chosen on fold 4, whose outlines were learnt; oracle" in protocol(refit, 3, 3)
+    assert "of folds 1, 2, 3, 4 alone" in protocol(refit, 3, 3)
 
 
 def test_only_slices_whose_licence_allows_it_are_shown(
