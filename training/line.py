@@ -51,9 +51,13 @@ def train(recipe: Recipe, data: Path, run: Path) -> None:
 def calibrate(data: Path, run: Path) -> None:
     """Fit the temperature, and say what it changed."""
     found = calibrate_step.calibrate(data, run)
-    say(f"calibrate → {run / calibrate_step.CALIBRATION}: temperature {found.temperature:.4f}")
-    say(f"  validation NLL {found.nll_before:.4f} → {found.nll_after:.4f}")
-    say(f"  validation ECE {found.ece_before:.4f} → {found.ece_after:.4f}")
+    whose = (
+        f", that of {found.temperature_of}" if found.temperature_of else "" if found.slices else ", fitted to nothing"
+    )
+    say(f"calibrate → {run / calibrate_step.CALIBRATION}: temperature {found.temperature:.4f}{whose}")
+    if found.slices:
+        say(f"  validation NLL {found.nll_before:.4f} → {found.nll_after:.4f}")
+        say(f"  validation ECE {found.ece_before:.4f} → {found.ece_after:.4f}")
 
 
 def export(data: Path, run: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from service.contract.probabilities import probabilities
-from training import calibrate
+from training import calibrate, line
 from training.calibrate import CALIBRATION, Calibration, fit_temperature, measure, read_temperature
 from training.config import read_recipe
 from training.errors import OrderError
@@ -46,11 +46,15 @@ def test_a_refit_takes_the_temperature_of_the_run_that_held_its_slices_out(refit
     assert ours.checkpoint_sha256 != theirs.checkpoint_sha256
 
 
-def test_a_refit_without_such_a_run_is_not_calibrated(refitted: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_refit_without_such_a_run_is_not_calibrated_and_says_so(
+    refitted: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = Path(shutil.copytree(refitted, tmp_path / "runs" / "again"))
     recipe = read_recipe(run / RECIPE).model_copy(update={"temperature_of": None})
     (run / RECIPE).write_text(recipe.model_dump_json())
-    found = calibrate.calibrate(pictures, run)
+    line.calibrate(pictures, run)
+    found = Calibration.model_validate_json((run / CALIBRATION).read_bytes())
+    assert "temperature 1.0000, fitted to nothing" in capsys.readouterr().out
     assert (found.temperature, found.folds, found.slices, found.nll_after) == (1, (), 0, None)
 
 
