@@ -10,6 +10,7 @@ import torch
 
 from training import checkpoint, memory
 from training.batches import balance, draw_batches, size_of, steps_of
+from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.outlines import Masks, load_masks
 from training.data.slices import Slices
@@ -37,9 +38,11 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
     A refit holds nothing out that could choose, and keeps its last epoch. Returns the path of the best checkpoint. The
     recipe in effect is saved beside it; `watch` is shown each line of the history, in the first process alone. Raises
     `RecipeError` where the run began with another recipe or the weights to start from are missing, `DivergedError`
-    where the network's answers are no numbers any more, `DataError` where no epoch can be chosen.
+    where the network's answers are no numbers any more, `DataError` where no epoch can be chosen, `OrderError` where
+    the run that a refit has its temperature of was not calibrated.
     """
     _refuse_false_start(recipe, run)
+    _refuse_false_temperature(recipe, run)
     processes = Processes(recipe.precision)
     checkpoint.seed_everything(recipe.seed)
     with processes.machine.main_process_first():
@@ -142,6 +145,16 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     if (run / checkpoint.LAST).exists() and read_origin(run).weights not in {NOT_RECORDED, name_weights(recipe)}:
         raise RecipeError(f"{run} began with other weights, or was taught by others: choose a new run")
+
+
+def _refuse_false_temperature(recipe: Recipe, run: Path) -> None:
+    """What would be found missing, or fitted to slices that are tested, only after all epochs."""
+    home = recipe.temperature_of
+    if home is None:
+        return
+    read_temperature(home)
+    if seen := count_seen(home, recipe, run):
+        raise RecipeError(f"{home} gives no temperature: {seen} of the slices held out here were its own")
 
 
 def _save(run: Path, learner: Learner, generator: torch.Generator, progress: dict[str, Any]) -> None:

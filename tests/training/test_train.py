@@ -10,6 +10,7 @@ import torch
 
 from training import checkpoint
 from training import train as step
+from training.calibrate import CALIBRATION
 from training.config import OptimizerConfig, Recipe
 from training.errors import DataError, DivergedError, OrderError, RecipeError
 from training.history import HISTORY
@@ -207,6 +208,21 @@ def test_a_refit_is_no_start_for_what_holds_its_slices_out(
         train(recipe.model_copy(update=start), pictures, run)
     refit = recipe.data.model_copy(update={"refit": True})
     assert train(recipe.model_copy(update={**start, "data": refit}), pictures, run).exists()
+
+
+def test_a_temperature_that_is_not_there_or_was_fitted_to_what_is_tested_is_refused_before_training(
+    finished: Path, run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    home = Path(shutil.copytree(finished, run.parent / "other"))
+    refit = {"temperature_of": home, "data": recipe.data.model_copy(update={"refit": True})}
+    swapped = recipe.data.model_copy(update={"val_folds": (5,), "test_folds": (4,)})
+    (home / RECIPE).write_text(recipe.model_copy(update={"data": swapped}).model_dump_json())
+    with pytest.raises(RecipeError, match="gives no temperature: 10 of the slices"):
+        train(recipe.model_copy(update=refit), pictures, run)
+    (home / CALIBRATION).unlink()
+    with pytest.raises(OrderError, match="calibrate"):
+        train(recipe.model_copy(update=refit), pictures, run)
+    assert not (run / RECIPE).exists()
 
 
 def test_validation_folds_that_cannot_choose_an_epoch_are_refused(
