@@ -47,13 +47,18 @@ def calibrate(data: Path, run: Path) -> Calibration:
     """
     refuse_quantized(run, "calibrate")
     recipe = read_recipe(made_by("train", run / RECIPE))
+    digest = sha256_of(made_by("train", run / checkpoint.BEST))
+    found = _taken(recipe, digest) if recipe.data.refit else _fitted(recipe, data, run, digest)
+    write_whole(run / CALIBRATION, found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def _fitted(recipe: Recipe, data: Path, run: Path, digest: str) -> Calibration:
     network = load_best(recipe, run)
     held_out = load_folds(recipe, data, run, recipe.data.val_folds)
     known = held_out.select(held_out.known)
     logits = logits_of(network, known, "cpu").numpy()
-    found = fit(recipe, logits, known.targets, sha256_of(run / checkpoint.BEST))
-    write_whole(run / CALIBRATION, found.model_dump_json(indent=2) + "\n")
-    return found
+    return measure(logits, known.targets, recipe.data.val_folds, digest)
 
 
 def fit(recipe: Recipe, logits: Logits, targets: Ints, digest: str) -> Calibration:

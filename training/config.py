@@ -45,9 +45,7 @@ class DataConfig(Strict):
     train_folds: tuple[int, ...]
     val_folds: tuple[int, ...]
     test_folds: tuple[int, ...]
-    refit: bool = Field(
-        False, description="Whether the validation folds are learnt too, all epochs of them, once choices are made."
-    )
+    refit: bool = Field(False, description="Whether the validation folds are learnt too, once choices are made.")
     shares: dict[str, PositiveFloat] = Field(description="Share of each label in an epoch; they need not sum to 1.")
     epoch_slices: PositiveInt = Field(description="Slices drawn an epoch.")
     outlines: dict[str, str] = Field({}, description="Tumour outlines of a dataset, a JSON file below the data folder.")
@@ -65,6 +63,11 @@ class DataConfig(Strict):
     def learnt_folds(self) -> tuple[int, ...]:
         """What is learnt from: the training folds, and of a refit the validation folds."""
         return self.train_folds + (self.val_folds if self.refit else ())
+
+    @property
+    def validated_folds(self) -> tuple[int, ...]:
+        """The validation folds; none of a refit, which learns them."""
+        return () if self.refit else self.val_folds
 
     @model_validator(mode="after")
     def _left_out_is_there(self) -> Self:

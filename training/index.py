@@ -30,8 +30,7 @@ class Listing:
     def leak(self, recipe: Recipe) -> Leak:
         """How many held-out slices are copies of a training slice or in a group with one, whoever dealt the folds."""
         numbers = alike(self.found)
-        validated = () if recipe.data.refit else recipe.data.val_folds
-        folds = (*validated, *recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ()))
+        folds = (*recipe.data.validated_folds, *recipe.data.test_folds, *((NO_FOLD,) if recipe.data.leave_out else ()))
         counted = leaks(self.rows, [numbers[row.path] for row in self.rows], recipe.data.learnt_folds, folds).values()
         return Leak(sum(of.slices for of in counted), sum(of.leaking for of in counted))
 

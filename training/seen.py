@@ -26,8 +26,7 @@ def count_seen(home: Path, recipe: Recipe, run: Path) -> int:
     tested = (*recipe.data.test_folds, NO_FOLD)
     learnt = set().union(*(_of(known, data.learnt_folds, names) for data, known in others))
     chosen = set().union(*(_of(known, data.val_folds, names) for data, known in others))
-    validated = () if recipe.data.refit else recipe.data.val_folds
-    held_out = [row for row in rows if row.fold in (*validated, *tested)]
+    held_out = [row for row in rows if row.fold in (*recipe.data.validated_folds, *tested)]
     return sum(bool(names[row.path] & (learnt | chosen if row.fold in tested else learnt)) for row in held_out)
 
 

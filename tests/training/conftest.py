@@ -80,7 +80,10 @@ def three(recipe: Recipe) -> Recipe:
 @pytest.fixture(scope="session")
 def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has been through every step but `register`; tests that write take a copy."""
-    run = tmp_path_factory.mktemp("runs") / "tiny"
+    return through_every_step(recipe, pictures, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def through_every_step(recipe: Recipe, pictures: Path, run: Path) -> Path:
     index.index(recipe, pictures, run)
     train.train(recipe, pictures, run)
     calibrate.calibrate(pictures, run)
@@ -92,15 +95,9 @@ def finished(pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def refitted(finished: Path, pictures: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that goes on from the finished one with its validation fold, through every step but `register`."""
-    run = tmp_path_factory.mktemp("runs") / "again"
     start = {"weights": finished / checkpoint.BEST, "weights_as": "whole", "temperature_of": finished}
     chosen = recipe.model_copy(update={**start, "data": recipe.data.model_copy(update={"refit": True})})
-    index.index(chosen, pictures, run)
-    train.train(chosen, pictures, run)
-    calibrate.calibrate(pictures, run)
-    export.export(pictures, run)
-    evaluate.evaluate(pictures, run, resamples=50)
-    return run
+    return through_every_step(chosen, pictures, tmp_path_factory.mktemp("runs") / "again")
 
 
 @pytest.fixture(scope="session")

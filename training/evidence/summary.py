@@ -73,6 +73,5 @@ def summarise(run: Path) -> Summary:
 
 def _count(recipe: Recipe, run: Path) -> tuple[int, int]:
     folds = [row.fold for row in read_index(run / INDEX)]
-    validated = () if recipe.data.refit else recipe.data.val_folds
-    train, val = (sum(fold in of for fold in folds) for of in (recipe.data.learnt_folds, validated))
+    train, val = (sum(fold in of for fold in folds) for of in (recipe.data.learnt_folds, recipe.data.validated_folds))
     return (train if recipe.draw == "once" else recipe.data.epoch_slices), val
