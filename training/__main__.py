@@ -17,7 +17,7 @@ from service.contract.card import CARD_FILE
 from training import line
 from training.config import read_recipe
 from training.errors import TrainingError
-from training.evidence.command import backlog, beside, collect, mirror, misclassified, shortcut
+from training.evidence.command import backlog, beside, collect, mirror, misclassified, robustness, shortcut
 from training.gradient.command import explainable
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
@@ -127,8 +127,8 @@ def whole_line(
 
 
 for command in (experiment, crossvalidate, fold_baselines, curves, prune, tune, explainable, judge_explanations, mirror,
-                misclassified, shortcut, backlog, beside, collect, results, quantize, resize, judge_variant,
-                weights):  # fmt: skip
+                misclassified, shortcut, robustness, backlog, beside, collect, results, quantize, resize,
+                judge_variant, weights):  # fmt: skip
     app.command()(command)
 
 

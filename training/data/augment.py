@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.augmentconfig import AugmentConfig
+from training.data.elsewhere import frame, saturate, strip, turn
 from training.data.graft import Sample, each, graft, only
 
 PART = (0.45, 0.8)
@@ -41,10 +42,12 @@ def augment(
     sample = cut_label(batch._replace(grey=moved[:, :1], masks=moved[:, 1:]), visible, absent)
     if absent is not None:
         sample = graft(sample, config.graft, absent, generator, alike=config.alike)
+    sample = strip(sample, config.strip, generator)
     sample = sample._replace(grey=match_histograms(sample.grey, config, generator))
     sample = invert(sample, config, absent, generator)
     grey = recolour(shade(sample.grey, config, generator), config, generator)
-    return sample._replace(grey=degrade(grey, config, generator).clamp(0, 1))
+    grey = saturate(degrade(grey, config, generator).clamp(0, 1), config.saturate, generator)
+    return turn(frame(sample._replace(grey=grey), config.frame, generator), config.turn, generator)
 
 
 def cut_label(sample: Sample, visible: Tensor, absent: int | None) -> Sample:

@@ -13,14 +13,15 @@ from training.history import HISTORY
 from training.mirror import MIRROR
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
+from training.robustness import ROBUSTNESS
 from training.shortcut import SHORTCUT
 from training.train import BALANCE
 from training.tune import BEST_TRIAL, IMPORTANCE
 from training.whole import write_whole
 
 RESULTS_FOLDER = Path("training/results")
-KEPT = (REPORT_FILE, CROSSVALIDATION, BASELINES, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, MIRROR, BESIDE,
-        PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json", "*-best.yaml")  # fmt: skip
+KEPT = (REPORT_FILE, CROSSVALIDATION, BASELINES, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, ROBUSTNESS, MIRROR,
+        BESIDE, PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json", "*-best.yaml")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
 UNDER_WAY = frozenset({HISTORY, BALANCE})
 """Files that a training leaves before it is over."""

@@ -1,4 +1,4 @@
-"""The commands that turn runs into evidence: `backlog`, `beside`, `collect`, `mirror`, `misclassified`, `shortcut`."""
+"""The commands that turn runs into evidence, from `backlog` and `beside` to `shortcut`."""
 
 import signal
 from contextlib import closing
@@ -19,6 +19,7 @@ from training.line import say
 from training.measure import ALL
 from training.mirror import MIRROR, measure_mirror
 from training.misclassified import SHEET, draw_misclassified
+from training.robustness import ROBUSTNESS, measure_robustness
 from training.shortcut import SHORTCUT, measure_shortcut
 from training.tables import number
 
@@ -111,3 +112,12 @@ def shortcut(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAM
         everything = next(of for of in sources if of.dataset == ALL)
         told = {"accuracy": everything.accuracy, "tumour or not, AUROC": everything.auroc}
         say(f"  {shown:22} " + "  ".join(f"{name} {of.value:.3f}" for name, of in told.items() if of))
+
+
+def robustness(data: Data, run: Run, out: Out = None, resamples: Resamples = RESAMPLES) -> None:
+    """Measure how answers hold when the same slices are turned, framed, too bright or noisy: <run>/robustness.json."""
+    found = measure_robustness(data, run, out or run, resamples)
+    say(f"robustness → {(out or run) / ROBUSTNESS}: {found.slices} slices")
+    for name, held in found.shown.items():
+        told = "  ".join(f"{of} {held.figures[of].value:.3f}" for of in ("auroc", "sensitivity", "specificity"))
+        say(f"  {name:24} {told}  same label {held.same_label:.3f}")

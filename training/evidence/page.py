@@ -8,6 +8,7 @@ from training.evidence.binary import binary
 from training.evidence.kept import Kept
 from training.evidence.left_out import left_out
 from training.evidence.published import NOT_YET, Plan, comparison
+from training.evidence.robustness import robustness
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
 from training.tables import section
@@ -32,6 +33,7 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     yield section("Pruning", _each(kept, PRUNING, lambda run: studies.pruning(run, kept, _picture(pictures, run))))
     yield section("Tuning", _each(kept, BEST_TRIAL, lambda run: studies.tuning(run, kept, page)))
     yield section(plan.shortcut.title, _shortcuts(plan, kept))
+    yield section(plan.robustness.title, robustness(plan.robustness, kept))
     yield section(plan.left_out.title, left_out(plan.left_out, kept))
     yield section(plan.cross.title, sources.cross(plan.cross, kept))
     yield section("Misclassified", _misclassified(kept, page))

@@ -21,11 +21,12 @@ from training.misclassified import draw_misclassified
 from training.pruning_report import PRUNING
 from training.report import Report
 from training.results import results
+from training.robustness import measure_robustness
 from training.run import RECIPE
 from training.shortcut import measure_shortcut
 from training.tune import BEST_TRIAL
 
-STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut")
+STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness")
 METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))
 
 
@@ -38,6 +39,7 @@ def kept(finished: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactor
         patched.setitem(PUBLISHABLE, "drawn", "Drawn here.")
         draw_misclassified(pictures, run)
     measure_shortcut(pictures, run, run, resamples=20)
+    measure_robustness(pictures, run, run, resamples=20)
     measure_mirror(pictures, run, run, resamples=20)
     measure_beside(pictures, run, run, run, resamples=20)
     level = {"weights": 9, "zeros": 0.5, "accuracy_before": 0.5, "accuracy_after": 0.75}
@@ -95,8 +97,8 @@ def part(text: str, title: str) -> str:
 
 def test_every_section_shows_the_run_that_there_is_and_names_the_one_that_there_is_not(text: str) -> None:
     for title in ("Learning curves", "Networks and what they cost", "Class balance", "Tumour or not",
-                  "Cross-validation", "Levers", "Joint or apart", "The source shortcut", "Chosen by sources left out",
-                  "Across sets"):  # fmt: skip
+                  "Cross-validation", "Levers", "Joint or apart", "The source shortcut", "Shown otherwise",
+                  "Chosen by sources left out", "Across sets"):  # fmt: skip
         assert "some" in part(text, title), title
         assert NOT_YET in part(text, title).lower(), title
 
