@@ -42,7 +42,7 @@ class Held(_Strict):
 
 
 class Robustness(_Strict):
-    """`of` is the source left out whole, or `all`: the test folds; `shown` is by perturbation."""
+    """`of` is the source left out whole, or all test folds; `shown` is by perturbation."""
 
     run: str
     protocol: str
