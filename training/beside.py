@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import Probabilities, probabilities
+from service.contract.probabilities import Probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
@@ -16,7 +16,7 @@ from training.intervals import RESAMPLES
 from training.paired import Figures, asks_both, of_classes, of_tumors, paired, refuse_other_classes
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_folds
-from training.validation import logits_of
+from training.validation import answers_of
 from training.variants.report import Difference
 from training.whole import write_whole
 
@@ -78,7 +78,7 @@ def _answer(recipe: Recipe, data: Path, run: Path, validated: bool) -> dict[str,
     network, temperature = load_best(recipe, run), read_temperature(run)
 
     def answer(slices: Slices, figures: Figures) -> _Answered:
-        return _Answered(slices, probabilities(logits_of(network, slices, "cpu").numpy(), temperature), figures)
+        return _Answered(slices, answers_of(network, slices, temperature), figures)
 
     answered = {}
     folds_of = {VALIDATION: recipe.data.val_folds} if validated else {}

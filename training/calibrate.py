@@ -85,6 +85,11 @@ def read_temperature(run: Path) -> float:
     return found.temperature
 
 
+def temperature_if_any(run: Path) -> float:
+    """The same of a run that may not be calibrated yet: 1 there."""
+    return read_temperature(run) if (run / CALIBRATION).exists() else 1.0
+
+
 def measure(logits: Logits, targets: Ints, folds: tuple[int, ...], digest: str) -> Calibration:
     """Fit the temperature on logits (N, classes), and say what it changed."""
     temperature = fit_temperature(logits, targets)

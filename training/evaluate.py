@@ -14,7 +14,7 @@ from service.contract.card import MODEL_FILE, REPORT_FILE
 from service.contract.probabilities import Probabilities
 from training import checkpoint, measure
 from training.baselines import features, trivial
-from training.calibrate import CALIBRATION, read_temperature
+from training.calibrate import temperature_if_any
 from training.config import Recipe, read_recipe
 from training.confusion import CONFUSION, draw_confusion
 from training.data.index import NO_FOLD, Row, read_index, sha256_of
@@ -63,7 +63,7 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
 
 def _answer(recipe: Recipe, run: Path, slices: Slices) -> tuple[Measured, Floats]:
     best = run / checkpoint.BEST
-    temperature = read_temperature(run) if (run / CALIBRATION).exists() else 1.0
+    temperature = temperature_if_any(run)
     if (run / MODEL_FILE).exists():
         graph = read_graph(run)
         measured = Measured(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import Probabilities, probabilities
+from service.contract.probabilities import Probabilities
 from training.calibrate import read_temperature
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
@@ -17,7 +17,7 @@ from training.measure import ALL
 from training.paired import asks_both, of_classes, of_tumors, paired
 from training.protocol import protocol
 from training.run import RECIPE, load_best, load_tested
-from training.validation import logits_of
+from training.validation import answers_of
 from training.variants.report import Difference
 from training.whole import write_whole
 
@@ -47,7 +47,7 @@ def measure_mirror(data: Path, run: Path, target: Path, resamples: int = RESAMPL
     temperature = read_temperature(run)
 
     def answer(seen: Slices) -> Probabilities:
-        return probabilities(logits_of(network, seen, "cpu").numpy(), temperature)
+        return answers_of(network, seen, temperature)
 
     alone = answer(slices)
     both = (alone + answer(Slices(slices.rows, np.ascontiguousarray(slices.pixels[..., ::-1]), slices.allowed))) / 2

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from training.data.elsewhere import within
+from training.data.slices import Change
 
 SIGMA = 20.0
 """Standard deviation of the noise in each of the two channels of a magnitude picture, of 255 grey levels."""
@@ -58,13 +59,13 @@ def _stripped(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) * inside).astype(np.uint8))
 
 
-def _through(curve: Callable[[float], float]) -> Callable[[Image.Image], Image.Image]:
+def _through(curve: Callable[[float], float]) -> Change:
     """Every grey level, 0 to 1, through `curve`; what lies beyond is black or white."""
     table = [round(255 * min(max(curve(level / 255), 0.0), 1.0)) for level in range(256)]
     return lambda image: image.point(table)
 
 
-PERTURBATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+PERTURBATIONS: dict[str, Change] = {
     "as it is": lambda image: image,
     "mirrored": ImageOps.mirror,
     "upside down": ImageOps.flip,

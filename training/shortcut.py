@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from service.contract.probabilities import NO_TUMOR, Probabilities, probabilities, tumor_probability
+from service.contract.probabilities import NO_TUMOR, Probabilities, tumor_probability
 from training import blinders
 from training.baselines import logistic
 from training.blinders import Pixels
-from training.calibrate import CALIBRATION, read_temperature
+from training.calibrate import temperature_if_any
 from training.config import Recipe, read_recipe
 from training.data.index import NO_FOLD
 from training.data.outlines import load_masks
@@ -21,8 +20,9 @@ from training.measure import ALL
 from training.protocol import protocol
 from training.run import RECIPE, input_spec, load_best, load_folds, load_tested
 from training.scores import Floats
+from training.strict import Strict
 from training.tumor import has_both, tumor_auroc
-from training.validation import logits_of
+from training.validation import answers_of
 from training.whole import write_whole
 
 SHORTCUT = "shortcut.json"
@@ -41,11 +41,7 @@ BASELINES: dict[str, Callable[[Slices], Floats]] = {
 }
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Told(_Strict):
+class Told(Strict):
     """What is told of one source's slices; `blind` is the share of its most frequent label, None: not to be asked."""
 
     dataset: str
@@ -56,7 +52,7 @@ class Told(_Strict):
     auroc: Interval | None
 
 
-class Shortcut(_Strict):
+class Shortcut(Strict):
     """By view or baseline, then by source; `in_sight` is the mean share of an outlined tumour that the frame shows."""
 
     run: str
@@ -125,11 +121,10 @@ def _auroc(slices: Slices, probs: Probabilities, recipe: Recipe, resamples: int)
 
 def _by_network(recipe: Recipe, data: Path, run: Path, resamples: int) -> dict[str, tuple[Told, ...]]:
     tested, network = load_tested(recipe, data, run), load_best(recipe, run)
-    temperature = read_temperature(run) if (run / CALIBRATION).exists() else 1.0
+    temperature = temperature_if_any(run)
 
     def answer(pixels: Pixels) -> Probabilities:
-        seen = Slices(tested.rows, pixels, tested.allowed)
-        return probabilities(logits_of(network, seen, "cpu").numpy(), temperature)
+        return answers_of(network, Slices(tested.rows, pixels, tested.allowed), temperature)
 
     return {name: told(tested, answer(show(tested.pixels)), recipe, resamples) for name, show in VIEWS.items()}
 

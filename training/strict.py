@@ -1,4 +1,4 @@
-"""What all parts of a recipe have in common."""
+"""What recipes and what is written of runs have in common."""
 
 from typing import Annotated
 
@@ -9,6 +9,6 @@ Span = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
-    """Choices that never change, of which none may be misspelt."""
+    """Fields that never change, of which none may be misspelt."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

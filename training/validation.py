@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from service.contract.probabilities import probabilities
+from service.contract.probabilities import Probabilities, probabilities
 from training import scores
 from training.data.outlines import Masks
 from training.data.slices import Slices
@@ -33,6 +33,11 @@ def logits_of(network: nn.Module, slices: Slices, device: str | torch.device) ->
 
     parts = Parts(BATCH).run(len(slices.rows), answer, lambda: None)
     return torch.cat(parts).float().cpu()
+
+
+def answers_of(network: nn.Module, slices: Slices, temperature: float) -> Probabilities:
+    """Calibrated probabilities (N, classes), computed on the CPU."""
+    return probabilities(logits_of(network, slices, "cpu").numpy(), temperature)
 
 
 def validate(network: nn.Module, slices: Slices, processes: Processes) -> dict[str, float]:

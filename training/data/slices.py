@@ -1,7 +1,7 @@
 """Preprocessed slices of an index as one array, cached on disk, and the labels that go with them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,14 @@ from rich.progress import track
 
 from service.contract import preprocess as contract
 from service.contract.card import InputSpec
-from service.contract.preprocess import preprocess
+from service.contract.preprocess import preprocess, to_grey
 from service.contract.probabilities import NO_TUMOR
 from training.config import UNKNOWN_TUMOR, DataConfig
 from training.data.index import Row
 from training.whole import whole
+
+Change = Callable[[Image.Image], Image.Image]
+"""What may be done to a grey, upright picture (mode L); the picture itself stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,20 @@ def load_slices(rows: Sequence[Row], root: Path, spec: InputSpec, class_names: S
     return Slices(rows, np.load(path, mmap_mode="r"), allowed)
 
 
-def read_slices(rows: Sequence[Row], root: Path, spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """Every picture of `rows` below `root`, preprocessed as the service does it: (N, h, w)."""
+def read_slices(
+    rows: Sequence[Row], root: Path, spec: InputSpec, change: Change | None = None, title: str = "preprocess"
+) -> npt.NDArray[np.uint8]:
+    """Every picture of `rows` below `root`, preprocessed as the service does it: (N, h, w).
+
+    It is turned grey and upright and goes through `change` before, where there is one.
+    """
 
     def read(row: Row) -> npt.NDArray[np.uint8]:
         with Image.open(root / row.path) as image:
-            return preprocess(image, spec)
+            return preprocess(change(to_grey(image)) if change else image, spec)
 
     with ThreadPoolExecutor() as pool:
-        return np.stack(list(track(pool.map(read, rows), f"preprocess {spec.width} px", total=len(rows))))
+        return np.stack(list(track(pool.map(read, rows), f"{title} {spec.width} px", total=len(rows))))
 
 
 def allowed_classes(label: str, class_names: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from training.evidence import folds, joint, levers, sources, studies
 from training.evidence.binary import binary
 from training.evidence.kept import Kept
 from training.evidence.left_out import left_out
-from training.evidence.published import NOT_YET, Plan, comparison
+from training.evidence.published import NOT_YET, Plan, Study, comparison
 from training.evidence.robustness import robustness
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
@@ -32,8 +32,8 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     yield section(plan.theta.title, joint.theta(plan.theta, kept))
     yield section("Pruning", _each(kept, PRUNING, lambda run: studies.pruning(run, kept, _picture(pictures, run))))
     yield section("Tuning", _each(kept, BEST_TRIAL, lambda run: studies.tuning(run, kept, page)))
-    yield section(plan.shortcut.title, _shortcuts(plan, kept))
-    yield section(plan.robustness.title, robustness(plan.robustness, kept))
+    yield section(plan.shortcut.title, _by_run(plan.shortcut, kept, sources.shortcut))
+    yield section(plan.robustness.title, _by_run(plan.robustness, kept, robustness))
     yield section(plan.left_out.title, left_out(plan.left_out, kept))
     yield section(plan.cross.title, sources.cross(plan.cross, kept))
     yield section("Misclassified", _misclassified(kept, page))
@@ -53,9 +53,9 @@ def _each(kept: Kept, file: str, render: Callable[[str], str]) -> str:
     return "\n\n".join(section(f"run {run}", render(run), 3) for run in runs) or NOT_YET.capitalize() + "."
 
 
-def _shortcuts(plan: Plan, kept: Kept) -> str:
-    each = (section(f"run {run}", sources.shortcut(run, kept), 3) for run in plan.shortcut.runs)
-    return "\n\n".join((plan.shortcut.words, *each))
+def _by_run(study: Study, kept: Kept, render: Callable[[str, Kept], str]) -> str:
+    each = (section(f"run {run}", render(run, kept), 3) for run in study.runs)
+    return "\n\n".join((study.words, *each))
 
 
 def _misclassified(kept: Kept, page: Path) -> str:

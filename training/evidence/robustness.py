@@ -3,21 +3,17 @@
 from collections.abc import Iterator
 
 from training.evidence.kept import Kept
-from training.evidence.published import NOT_YET, Study
+from training.evidence.published import NOT_YET
 from training.measure import ALL
 from training.robustness import ROBUSTNESS, Robustness
-from training.tables import number, section, table
+from training.tables import number, table
 from training.tumor import SHOWN
 
 MEAN = "mean of all but the first"
 
 
-def robustness(study: Study, kept: Kept) -> str:
-    """Each run's figures, a line a perturbation."""
-    return "\n\n".join((study.words, *(section(f"run {run}", _of(run, kept), 3) for run in study.runs)))
-
-
-def _of(run: str, kept: Kept) -> str:
+def robustness(run: str, kept: Kept) -> str:
+    """One run's figures, a line a perturbation, and their mean over those that change the slices."""
     found = kept.read(run, ROBUSTNESS, Robustness)
     if not found:
         return NOT_YET.capitalize() + "."

@@ -1,12 +1,9 @@
 from tests.training.evidence.conftest import Put, point
 from training.evidence.kept import Kept
-from training.evidence.published import Study
 from training.evidence.robustness import MEAN, robustness
 from training.measure import ALL
 from training.robustness import ROBUSTNESS, Held, Robustness
 from training.tumor import SHOWN
-
-STUDY = Study(title="Shown otherwise", words="Changed.", runs=("some", "another"))
 
 
 def held(value: float, same: float) -> Held:
@@ -20,7 +17,7 @@ def found(of: str) -> Robustness:
 
 def test_each_perturbation_has_a_line_and_their_mean_leaves_out_the_slices_as_they_are(put: Put, shelf: Kept) -> None:
     put("some", ROBUSTNESS, found("away"))
-    text = robustness(STUDY, shelf)
+    text = robustness("some", shelf)
     assert "10 slices, away, left out:" in text
     assert "| mirrored | 0.500 [0.500, 0.500] | " in text
     assert f"| {MEAN} | 0.375 | 0.375 | 0.375 | 0.375 | 0.625 |" in text
@@ -28,6 +25,5 @@ def test_each_perturbation_has_a_line_and_their_mean_leaves_out_the_slices_as_th
 
 def test_test_folds_and_runs_that_were_not_asked_say_so(put: Put, shelf: Kept) -> None:
     put("some", ROBUSTNESS, found(ALL))
-    text = robustness(STUDY, shelf)
-    assert "10 slices, all test folds:" in text
-    assert text.rstrip().endswith("Not run yet.")
+    assert "10 slices, all test folds:" in robustness("some", shelf)
+    assert robustness("another", shelf).rstrip().endswith("Not run yet.")
