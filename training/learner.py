@@ -49,7 +49,7 @@ class Learner:
 
     def _add_gradients(self, whole: Batch, mine: Batch, chosen: slice) -> tuple[Tensor, Tensor]:
         part = mine.part(chosen).to(self._processes.device)
-        with self._processes.machine.autocast():
+        with self._processes.mixed_precision():
             (logits, _), features = self.network.with_features(part.slices)
             drawn = self.outline(features)
             taught = self._teachers.teach(part.slices)

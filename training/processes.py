@@ -5,7 +5,8 @@ summed once a step, after all parts of a share, so that a process may halve its 
 gradient that never comes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from training.batches import Batch
 from training.data.slices import Slices
+from training.depthwise import SingleGradients
 
 
 class Processes:
@@ -29,6 +31,12 @@ class Processes:
         self.index: int = self.machine.process_index
         self.first = self.index == 0
         """Whether this one writes the files."""
+
+    @contextmanager
+    def mixed_precision(self) -> Iterator[None]:
+        """Within it networks compute in the precision asked for, wherever that loses nothing that learning needs."""
+        with self.machine.autocast(), SingleGradients():
+            yield
 
     def share(self, batch: Batch) -> Batch:
         """This process's slices of a batch."""
