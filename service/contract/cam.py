@@ -51,12 +51,18 @@ def eigen_cam(activations: Tensor, gradients: Tensor) -> Cam:  # noqa: ARG001 - 
     """First principal component of A, the same for every class: Muhammad and Yeasin 2020, eq. 3.
 
     A component's sign is arbitrary: it is chosen so that the map's sum is not negative. The right singular vectors of
-    A (K, h·w) are the eigenvectors of AᵀA, which is small: a decomposition of A itself would hold a core for long.
+    A (K, h·w) are the eigenvectors of AᵀA, and Aᵀu of those u of AAᵀ: of both the smaller one is decomposed, since A
+    itself, or the larger one, would hold a core for long.
     """
     channels, height, width = activations.shape
-    places = _finite(activations.reshape(channels, -1).astype(np.float64))
-    squares, components = np.linalg.eigh(places.T @ places)  # in rising order
-    projection = np.sqrt(max(squares[-1], 0.0)) * components[:, -1].reshape(height, width)
+    features = _finite(activations.reshape(channels, -1).astype(np.float64))
+    if channels < height * width:
+        _, components = np.linalg.eigh(features @ features.T)  # in rising order
+        projection = components[:, -1] @ features
+    else:
+        squares, components = np.linalg.eigh(features.T @ features)
+        projection = np.sqrt(max(squares[-1], 0.0)) * components[:, -1]
+    projection = projection.reshape(height, width)
     return _positive(projection if projection.sum() >= 0 else -projection)
 
 

@@ -79,12 +79,14 @@ def test_eigen_cam_of_one_pattern_is_that_pattern() -> None:
     assert eigen_cam(activations, np.zeros_like(activations)) == pytest.approx(np.sqrt(14) * pattern)
 
 
-def test_eigen_cam_is_the_leading_eigenvector_of_the_places() -> None:
-    activations, gradients = drawn(5)
-    places = activations.reshape(5, -1)
+@pytest.mark.parametrize("channels", [1, 5, 12, 40])
+def test_eigen_cam_is_the_leading_eigenvector_of_the_places(channels: int) -> None:
+    """Whether there are fewer channels than places or more."""
+    activations = np.random.default_rng(channels).uniform(size=(channels, 3, 4))
+    places = activations.reshape(channels, -1)
     values, vectors = np.linalg.eigh(places.T @ places)
     wanted = np.sqrt(values[-1]) * vectors[:, -1].reshape(3, 4)
-    assert eigen_cam(activations, gradients) == pytest.approx(np.abs(wanted))
+    assert eigen_cam(activations, np.zeros_like(activations)) == pytest.approx(np.abs(wanted))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
