@@ -40,12 +40,13 @@ def strip(sample: Sample, share: float, generator: torch.Generator) -> Sample:
     """
     if not share:
         return sample
-    chosen = torch.rand(len(sample.grey), generator=generator) < share
+    chosen = sample.known & (torch.rand(len(sample.grey), generator=generator) < share)
     depth = float(torch.empty(1).uniform_(*PEEL, generator=generator))
-    inside = within(sample.grey, round(depth * sample.grey.shape[-1]))
+    inside = torch.ones_like(sample.grey)
+    inside[chosen] = within(sample.grey[chosen], round(depth * sample.grey.shape[-1]))
     left = (sample.masks * inside).flatten(1).sum(dim=1) / sample.masks.flatten(1).sum(dim=1).clamp(min=1e-6)
     none = sample.masks.flatten(1).amax(dim=1) == 0
-    chosen &= sample.known & (none | (left > IN_SIGHT))
+    chosen &= none | (left > IN_SIGHT)
     return sample._replace(grey=torch.where(each(chosen), sample.grey * inside, sample.grey))
 
 
@@ -81,8 +82,8 @@ def frame(sample: Sample, share: float, generator: torch.Generator) -> Sample:
 def within(grey: Tensor, depth: int) -> Tensor:
     """1 in the head, holes included, further than `depth` pixels from its edge, 0 elsewhere: (N, 1, h, w)."""
     outside = F.pad(1 - _silhouette(grey), [depth] * 4, value=1.0)
-    for reach in (depth // 2, depth - depth // 2):
-        outside = F.max_pool2d(outside, 2 * reach + 1, stride=1)
+    for window in ((1, 2 * depth + 1), (2 * depth + 1, 1)):  # a square's maximum, row by row and then column by column
+        outside = F.max_pool2d(outside, window, stride=1)
     return 1 - outside
 
 
