@@ -29,6 +29,8 @@ from training.whole import read_whole, write_whole
 
 CROSSVALIDATION = "crossvalidation.json"
 FOLD = "fold-"
+PLACE = "{fold}"
+"""What stands for a fold's number in the paths of a recipe's starting weights."""
 OF_EPOCH = ("val_accuracy", "val_loss", "val_macro_f1", "train_accuracy", "train_loss")
 
 
@@ -86,11 +88,22 @@ def folds_of(recipe: Recipe) -> range:
 
 
 def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
-    """The recipe with `fold` tested, the next one validated and all others trained."""
+    """The recipe with `fold` tested, the next one validated and all others trained.
+
+    `{fold}` in the path of its starting weights is the fold's number: each goes on from the run that tests the same.
+    """
     val = fold % recipe.data.folds + 1
     train_folds = tuple(other for other in folds_of(recipe) if other not in {fold, val})
     chosen = {"train_folds": train_folds, "val_folds": (val,), "test_folds": (fold,)}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=chosen)})
+    changes = {"data": recipe.data.model_copy(update=chosen), "weights": _weights_of_fold(recipe, fold)}
+    return recipe.model_copy(update=changes)
+
+
+def _weights_of_fold(recipe: Recipe, fold: int) -> str | Path | tuple[Path, ...] | None:
+    of_fold = tuple(Path(str(path).replace(PLACE, str(fold))) for path in recipe.starts)
+    if isinstance(recipe.weights, Path):
+        return of_fold[0]
+    return of_fold or recipe.weights
 
 
 def refuse_other(recipe: Recipe, run: Path) -> None:

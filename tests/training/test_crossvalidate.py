@@ -34,6 +34,18 @@ def test_of_a_refit_two_folds_of_three_are_learnt_and_nothing_is_told_of_an_epoc
         "train": [3, 2], "test": [1]}  # fmt: skip
 
 
+def test_each_fold_goes_on_from_the_run_that_tests_the_same(three: Recipe) -> None:
+    one, other = (Path(f"runs/{name}/fold-{{fold}}/best.pt") for name in ("one", "other"))
+    for weights, wanted in (
+        (one, Path("runs/one/fold-2/best.pt")),
+        ((one, other), (Path("runs/one/fold-2/best.pt"), Path("runs/other/fold-2/best.pt"))),
+        (Path("whole.pt"), Path("whole.pt")),
+        ("pretrained", "pretrained"),
+        (None, None),
+    ):
+        assert recipe_of_fold(three.model_copy(update={"weights": weights}), 2).weights == wanted
+
+
 def test_two_folds_are_too_few(three: Recipe) -> None:
     two = three.model_copy(update={"data": three.data.model_copy(update={"folds": 2})})
     with pytest.raises(RecipeError, match="3 or more"):
