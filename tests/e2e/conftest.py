@@ -72,7 +72,7 @@ def start(folder: Path, models: Path, port: int | None = None, log: IO[bytes] | 
     return server
 
 
-def wait_until_ready(server: Server, seconds: float = 60) -> None:
+def wait_until_ready(server: Server, seconds: float = 120) -> None:
     """Poll `/readyz`; fail with the log where the server never gets there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.process.poll() is None:
