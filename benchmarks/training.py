@@ -8,8 +8,8 @@
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -52,11 +52,10 @@ def seconds_of(network: Classifier, slices: Tensor, way: Way) -> float:
     return time.process_time() - started
 
 
-def _ours() -> ExitStack:
-    stack = ExitStack()
-    stack.enter_context(torch.autocast("cpu", torch.bfloat16))
-    stack.enter_context(SingleGradients())
-    return stack
+@contextmanager
+def _ours() -> Iterator[None]:
+    with torch.autocast("cpu", torch.bfloat16), SingleGradients():
+        yield
 
 
 if __name__ == "__main__":

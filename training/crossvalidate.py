@@ -101,9 +101,7 @@ def recipe_of_fold(recipe: Recipe, fold: int) -> Recipe:
 
 def _weights_of_fold(recipe: Recipe, fold: int) -> str | Path | tuple[Path, ...] | None:
     of_fold = tuple(Path(str(path).replace(PLACE, str(fold))) for path in recipe.starts)
-    if isinstance(recipe.weights, Path):
-        return of_fold[0]
-    return of_fold or recipe.weights
+    return of_fold[0] if isinstance(recipe.weights, Path) else of_fold or recipe.weights
 
 
 def refuse_other(recipe: Recipe, run: Path) -> None:

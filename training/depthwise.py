@@ -56,7 +56,7 @@ class SingleGradients(TorchFunctionMode):
         if func is torch.conv2d and not kwargs and len(args) == len(("features", "weight", "bias", *_Shape._fields)):
             features, weight, bias, *shape = args
             if bias is None and _is_slow(features, _Shape(*shape)):
-                return _Depthwise.apply(features, weight, _Shape(*shape))  # type: ignore[no-untyped-call]
+                return _Depthwise.apply(features, weight, _Shape(*shape))  # type: ignore[no-untyped-call]  # torch's own
         return func(*args, **(kwargs or {}))
 
 

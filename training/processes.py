@@ -6,7 +6,7 @@ gradient that never comes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import numpy as np
@@ -35,7 +35,8 @@ class Processes:
     @contextmanager
     def mixed_precision(self) -> Iterator[None]:
         """Within it networks compute in the precision asked for, wherever that loses nothing that learning needs."""
-        with self.machine.autocast(), SingleGradients():
+        slow = self.device.type == "cpu" and self.machine.mixed_precision == "bf16"
+        with self.machine.autocast(), SingleGradients() if slow else nullcontext():
             yield
 
     def share(self, batch: Batch) -> Batch:

@@ -1,7 +1,7 @@
 """The same convolution and, but for rounding, the same gradients, whichever way they are computed."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,10 +26,7 @@ class Watched(SingleGradients):
         return given
 
 
-@contextmanager
-def half() -> Iterator[None]:
-    with torch.autocast("cpu", torch.bfloat16):
-        yield
+half = partial(torch.autocast, "cpu", torch.bfloat16)
 
 
 def gradients(layer: nn.Conv2d, slices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
