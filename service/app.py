@@ -1,6 +1,7 @@
 """Put the service together and take it apart; nothing happens at import."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from service.explain_session import ExplainSession
 from service.headers import SafeHeaders
 from service.intake import Intake
 from service.logs import RequestLog
+from service.lone import LoneChoice
 from service.metrics import Metrics
 from service.rates import Rates
 from service.repository import AnySession, OpenExplainSession, OpenSession, Repository
@@ -172,12 +174,14 @@ def session_opener(settings: Settings) -> OpenSession:
     provider = choose_provider(settings.provider)
     cpus = usable_cpus()
     wishes = (settings.lanes, settings.threads_per_lane, settings.max_batch_size)
+    choices: defaultdict[tuple[object, ...], LoneChoice] = defaultdict(LoneChoice)
 
     def open_session(path: Path, card: Card) -> Session:
         def build(provider: str) -> Session:
             plan = make_plan(provider, cpus, *wishes)
             if provider == CPU:
-                return Session(path, plan, card.outputs.logits)
+                alike = (card.architecture, card.precision, card.input.height, card.input.width)
+                return Session(path, plan, card.outputs.logits, lone_choice=choices[alike])
             options = cuda_options(settings.cudnn_search, graphs=settings.cuda_graphs)
             return BoundSession(path, plan, card.outputs.logits, options)
 

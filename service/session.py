@@ -3,8 +3,7 @@
 import ctypes
 import math
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from service.cuda import cuda_options
-from service.stopwatch import shortest
+from service.lone import LoneChoice
 
 Slice = npt.NDArray[np.uint8]
 """One network input (height, width)."""
@@ -29,16 +28,6 @@ CUDA = "CUDAExecutionProvider"
 
 OUT_OF_MEMORY = re.compile("(?i)Failed to allocate memory|out of memory|smaller than requested|ALLOC_FAILED|bad_alloc")
 """How ONNX Runtime, cuDNN and cuBLAS put it: there is no class of its own for that (microsoft/onnxruntime#16307)."""
-
-
-LONE_THREADS = (2, 4, 8)
-"""What a lone run may take; networks of a few milliseconds gain nothing from more."""
-LONE_GAIN = 0.9
-"""Share of a lane's time below which a run on more threads is worth a second copy of the weights."""
-LONE_WINDOWS, LONE_PAUSE_SECONDS = 3, 0.4
-"""How often, and after what pause, a gain is looked for: the other cores may just be busy."""
-LONE_WORTH_SECONDS = 0.001
-"""A lane's time below which there is nothing to gain."""
 
 
 class OutOfMemory(RuntimeError):
@@ -86,14 +75,21 @@ def make_plan(
 class Session:
     """One graph on one execution provider, run by several threads at once if they like.
 
-    It lives in memory alone: what becomes of its files afterwards does not concern it. Raises `ProviderUnavailable`
+    It lives in memory alone: what becomes of its files afterwards does not concern it. Sessions of networks alike may
+    share a `lone_choice`. Raises `ProviderUnavailable`
     where ONNX Runtime silently took another provider than the plan's.
     """
 
     def __init__(
-        self, path: Path, plan: Plan, logits: str = "logits", provider_options: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        plan: Plan,
+        logits: str = "logits",
+        provider_options: Mapping[str, str] | None = None,
+        lone_choice: LoneChoice | None = None,
     ) -> None:
         self.plan = plan
+        self._lone_choice = lone_choice or LoneChoice()
         self._path = path
         self._logits = logits
         self._provider_options = provider_options or cuda_options()
@@ -149,21 +145,17 @@ class Session:
 
     def _choose_lone_session(self, slices: Sequence[Slice]) -> None:
         """Keep the session of more threads that answers soonest, where it gains enough."""
-        choices = [threads for threads in LONE_THREADS if self.plan.threads_per_lane < threads <= self.plan.cores]
-        if not choices:
-            return
-        sessions = [self._open_with(session_options(threads, spin=True)) for threads in choices]
-        runs = [partial(self._run_on, each, slices) for each in (self._session, *sessions)]
-        for window in range(LONE_WINDOWS):
-            time.sleep(LONE_PAUSE_SECONDS if window else 0.0)
-            lane, *lone = shortest(runs)
-            quickest = lone.index(min(lone))
-            if lane < LONE_WORTH_SECONDS:
-                return
-            if lone[quickest] < LONE_GAIN * lane:
-                self._lone_session = sessions[quickest]
-                self.plan = replace(self.plan, lone_threads=choices[quickest])
-                return
+
+        def opened(threads: int) -> Callable[[], object]:
+            sessions[threads] = self._open_with(session_options(threads, spin=True))
+            return partial(self._run_on, sessions[threads], slices)
+
+        sessions: dict[int, Any] = {}
+        allowed = range(self.plan.threads_per_lane + 1, self.plan.cores + 1)
+        threads = self._lone_choice.choose(allowed, partial(self._run_on, self._session, slices), opened)
+        if threads is not None:
+            self._lone_session = sessions[threads]
+            self.plan = replace(self.plan, lone_threads=threads)
 
     def _open_with(self, options: ort.SessionOptions) -> Any:
         provider = self.plan.provider

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from service.lone import LoneChoice
 from service.session import CPU, CUDA, Plan, ProviderUnavailable, Session, choose_provider, cuda_fault, make_plan
 from tests.bundles import CLASSES, SIZE, write_model
 
@@ -91,15 +92,19 @@ def test_warming_up_accepts_the_graph_the_card_describes(model: Path) -> None:
 
 def always_worth_it(monkeypatch: pytest.MonkeyPatch, gain: float = 1000.0) -> None:
     """Let more threads count as a gain whatever they take, or never with 0."""
-    monkeypatch.setattr("service.session.LONE_GAIN", gain)
-    monkeypatch.setattr("service.session.LONE_WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("service.session.LONE_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("service.lone.GAIN", gain)
+    monkeypatch.setattr("service.lone.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("service.lone.PAUSE_SECONDS", 0.0)
+
+
+def no_memory(*_: object) -> None:
+    raise RuntimeError("std::bad_alloc")
 
 
 def test_a_gain_that_shows_only_later_is_found(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     always_worth_it(monkeypatch, gain=0.9)
     windows = iter([[1.0, 2.0], [1.0, 0.95], [1.0, 0.7]])
-    monkeypatch.setattr("service.session.shortest", lambda _: next(windows))
+    monkeypatch.setattr("service.lone.shortest", lambda _: next(windows))
     session = Session(model, make_plan(CPU, 2))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads == 2
@@ -107,7 +112,7 @@ def test_a_gain_that_shows_only_later_is_found(model: Path, monkeypatch: pytest.
 
 def test_runs_that_take_no_time_get_no_second_session(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     always_worth_it(monkeypatch)
-    monkeypatch.setattr("service.session.LONE_WORTH_SECONDS", 1000.0)
+    monkeypatch.setattr("service.lone.WORTH_SECONDS", 1000.0)
     session = Session(model, make_plan(CPU, 2))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads is None
@@ -127,15 +132,15 @@ def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opene
         session.open()
 
 
-def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
+def test_opened_anew_without_memory_for_a_second_session_it_no_longer_says_that_there_is_one(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 2))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads == 2
-    always_worth_it(monkeypatch, gain=0.0)
     session.open()
+    monkeypatch.setattr(Session, "_open_with", no_memory)
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads is None
 
@@ -143,12 +148,9 @@ def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
 def test_without_memory_for_a_second_session_lone_runs_stay_on_their_lane(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("std::bad_alloc")
-
     always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 2))
-    monkeypatch.setattr(Session, "_open_with", fail)
+    monkeypatch.setattr(Session, "_open_with", no_memory)
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads is None
     assert np.array_equal(session.run_alone(slices(1)), session.run(slices(1)))
@@ -161,6 +163,20 @@ def test_a_closed_session_runs_nothing_alone_either(model: Path, monkeypatch: py
     session.close()
     with pytest.raises(AttributeError):
         session.run_alone(slices(1))
+
+
+def test_a_network_alike_takes_what_was_found_without_another_look(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_worth_it(monkeypatch)
+    choice = LoneChoice()
+    first = Session(model, make_plan(CPU, 4), lone_choice=choice)
+    first.warm_up(SIZE, SIZE, len(CLASSES))
+    monkeypatch.setattr("service.lone.shortest", pytest.fail)
+    second = Session(model, make_plan(CPU, 4), lone_choice=choice)
+    second.warm_up(SIZE, SIZE, len(CLASSES))
+    assert second.plan.lone_threads == first.plan.lone_threads
+    assert np.allclose(second.run_alone(slices(1)), second.run(slices(1)), atol=1e-5)
 
 
 def test_without_a_gain_a_lone_run_stays_on_its_lane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
