@@ -13,6 +13,7 @@ import pooch
 import typer
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 
 from service.contract.probabilities import NO_TUMOR
 from training.data.index import Row, read_index, sha256_of, write_index
@@ -76,7 +77,7 @@ class Pictured(NamedTuple):
 
 def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
     """Write slices of whole heads and an index of them and the published pictures, which are linked."""
-    found = Heads.model_validate(yaml.safe_load(listed.read_text()))
+    found = read_heads(listed)
     if to.resolve() == of.resolve():
         raise DataError(f"{of} is the published data: choose another folder for what is added to them")
     to.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,14 @@ def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
     write_index([*read_index(of / INDEX), *rows], to / INDEX)
     say(f"heads → {to / INDEX}: {len(rows)} slices of {len(found.learnt)} heads more")
     say(f"heads → {to / ASKED}: {asked} slices of {len(found.asked)} heads that are not learnt")
+
+
+def read_heads(listed: Path = LISTED) -> Heads:
+    """The volumes that a list names; raises `DataError` saying what is wrong with it."""
+    try:
+        return Heads.model_validate(yaml.safe_load(listed.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise DataError(f"{listed} is no list of heads: {' '.join(str(error).split())}") from None
 
 
 def _learnt(found: Heads, to: Path) -> list[Row]:

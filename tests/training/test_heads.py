@@ -17,7 +17,7 @@ from training import index
 from training.config import Recipe
 from training.data.index import read_index
 from training.errors import DataError
-from training.heads import ASKED, HEADS, LISTED, Heads, heads
+from training.heads import ASKED, HEADS, heads, read_heads
 from training.index import INDEX
 
 Give = Callable[..., Path]
@@ -128,13 +128,20 @@ def test_another_archive_or_volume_than_listed_is_refused(
         heads(tmp_path / "published", tmp_path / "data", give(**changed))
 
 
+@pytest.mark.parametrize("text", ["learnt: {}", "{", "archives: {here: {url: a, sha256: b}}"])
+def test_what_is_no_list_of_heads_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "heads.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"^.*no list of heads: .*$"):
+        read_heads(tmp_path / "heads.yaml")
+
+
 def test_the_published_data_stay_as_they_are(give: Give, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another folder"):
         heads(tmp_path / "published", tmp_path / "published", give())
 
 
 def test_the_projects_own_list_names_no_volume_twice() -> None:
-    listed = Heads.model_validate(yaml.safe_load(LISTED.read_text()))
+    listed = read_heads()
     both = [*listed.learnt.values(), *listed.asked.values()]
     assert len({one.member for one in both}) == len(both)
     assert {one.archive for one in both} == set(listed.archives)
