@@ -180,7 +180,8 @@ def session_opener(settings: Settings) -> OpenSession:
         def build(provider: str) -> Session:
             plan = make_plan(provider, cpus, *wishes)
             if provider == CPU:
-                alike = (card.architecture, card.precision, card.input.height, card.input.width)
+                weight = path.stat().st_size // 100_000  # of one architecture, one may have lost channels
+                alike = (card.architecture, card.precision, card.input.height, card.input.width, weight)
                 return Session(path, plan, card.outputs.logits, lone_choice=choices[alike])
             options = cuda_options(settings.cudnn_search, graphs=settings.cuda_graphs)
             return BoundSession(path, plan, card.outputs.logits, options)

@@ -18,14 +18,13 @@ WORTH_SECONDS = 0.001
 
 
 class LoneChoice:
-    """Found by the clock once, and then held for every network alike: of one architecture, precision and size.
+    """A gain is found by the clock once, and held for every network alike without asking the clock again.
 
-    Without a gain, the next network alike looks once more, but waits for no better moment.
+    Where none was found, each network looks for itself: the other cores may have been busy.
     """
 
     def __init__(self) -> None:
         self._threads: int | None = None
-        self._windows = WINDOWS
 
     def choose(self, allowed: Container[int], lane: Run, opened: Callable[[int], Run]) -> int | None:
         """The number of threads that gains enough over `lane`, a lane's run, or None; `opened` makes a run on so many.
@@ -39,14 +38,13 @@ class LoneChoice:
         if not choices:
             return None
         runs = [lane, *map(opened, choices)]
-        for window in range(self._windows):
+        for window in range(WINDOWS):
             time.sleep(PAUSE_SECONDS if window else 0.0)
             taken, *lone = shortest(runs)
             quickest = lone.index(min(lone))
             if taken < WORTH_SECONDS:
-                break
+                return None
             if lone[quickest] < GAIN * taken:
                 self._threads = choices[quickest]
                 return self._threads
-        self._windows = 1
         return None

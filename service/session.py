@@ -76,8 +76,8 @@ class Session:
     """One graph on one execution provider, run by several threads at once if they like.
 
     It lives in memory alone: what becomes of its files afterwards does not concern it. Sessions of networks alike may
-    share a `lone_choice`. Raises `ProviderUnavailable`
-    where ONNX Runtime silently took another provider than the plan's.
+    share a `lone_choice`. Raises `ProviderUnavailable` where ONNX Runtime silently took another provider than the
+    plan's.
     """
 
     def __init__(

@@ -24,10 +24,10 @@ from training.line import say
 from training.strict import Strict
 
 LISTED = Path(__file__).parent / "heads.yaml"
-HEADS, ASKED, ARCHIVES = "heads", "heads_asked", "archives"
-"""The dataset that is learnt from, the folder of what is only asked about, and that of what was fetched."""
+HEADS, ASKED, ILL, ARCHIVES = "heads", "heads_asked", "heads_asked_ill", "archives"
+"""The dataset that is learnt from, what is only asked about, the heads with a tumour among that, what was fetched."""
 FOLD = 1
-"""All that is learnt lies in the first fold, which no recipe holds out."""
+"""All that is learnt lies in one fold: recipes that hold out the first one have no use for heads."""
 STEP = 3.0
 """From slice to slice, mm."""
 SLAB = 9.0
@@ -78,16 +78,19 @@ class Pictured(NamedTuple):
 def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
     """Write slices of whole heads and an index of them and the published pictures, which are linked."""
     found = read_heads(listed)
-    if to.resolve() == of.resolve():
-        raise DataError(f"{of} is the published data: choose another folder for what is added to them")
+    published = read_index(of / INDEX)
+    taken = [name for name in (HEADS, ASKED, ILL, ARCHIVES) if (of / name).exists()]
+    if taken or to.resolve() == of.resolve():
+        raise DataError(f"{of} must be the published data alone, and what is added to them goes to another folder")
     to.mkdir(parents=True, exist_ok=True)
     rows = _learnt(found, to)
     asked = _asked(found, to)
     for entry in of.iterdir():
         link = to / entry.name
-        if entry.name != INDEX and not link.is_symlink():
+        if entry.name != INDEX:
+            link.unlink(missing_ok=True)
             link.symlink_to(entry.resolve())
-    write_index([*read_index(of / INDEX), *rows], to / INDEX)
+    write_index([*published, *rows], to / INDEX)
     say(f"heads → {to / INDEX}: {len(rows)} slices of {len(found.learnt)} heads more")
     say(f"heads → {to / ASKED}: {asked} slices of {len(found.asked)} heads that are not learnt")
 
@@ -107,13 +110,15 @@ def _learnt(found: Heads, to: Path) -> list[Row]:
 
 
 def _asked(found: Heads, to: Path) -> int:
-    folder, count = _emptied(to / ASKED), 0
+    every, ill = (_emptied(to / name) for name in (ASKED, ILL))
+    count = 0
     for name, head in found.asked.items():
         for shown in pictured(name, head, found, to):
             if shown.ill is not None:
-                place = folder / ("yes" if shown.ill else "no")
-                place.mkdir(parents=True, exist_ok=True)
-                shown.picture.save(place / f"{shown.name}.png")
+                for folder in (every, ill) if head.outline else (every,):
+                    place = folder / ("yes" if shown.ill else "no")
+                    place.mkdir(parents=True, exist_ok=True)
+                    shown.picture.save(place / f"{shown.name}.png")
                 count += 1
     return count
 

@@ -138,6 +138,17 @@ def test_what_is_no_list_of_heads_is_told_in_one_line(tmp_path: Path, text: str)
 def test_the_published_data_stay_as_they_are(give: Give, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another folder"):
         heads(tmp_path / "published", tmp_path / "published", give())
+    heads(tmp_path / "published", tmp_path / "data", give())
+    with pytest.raises(DataError, match="published data alone"):
+        heads(tmp_path / "data", tmp_path / "more", give())
+
+
+def test_links_follow_to_other_published_data(give: Give, tmp_path: Path) -> None:
+    heads(tmp_path / "published", tmp_path / "data", give())
+    (tmp_path / "published").rename(tmp_path / "moved")
+    heads(tmp_path / "moved", tmp_path / "data", give())
+    assert (tmp_path / "data" / "drawn").resolve() == (tmp_path / "moved" / "drawn").resolve()
+    assert (tmp_path / "data" / "drawn" / NO_TUMOR).is_dir()
 
 
 def test_the_projects_own_list_names_no_volume_twice() -> None:

@@ -55,8 +55,8 @@ KNOWN = {
     ),
     "heads": Provenance(
         "slices of whole heads without a tumour, out of volumes that packages on PyPI carry (training/heads.yaml)",
-        "those of the packages: Apache-2.0, BSD-3-Clause, MIT",
-        "Its hundreds of slices are of a few people and of means of many: learnt from alone, never measured on.",
+        "the packages' is Apache-2.0, BSD or MIT; the volumes' own is not always stated",
+        "Its hundreds of slices are of a few people and of means of many: they are learnt from and not measured on.",
         "Its slices were dealt without regard to whose head they are of: those of one, which resemble each other, lie "
         "on both sides, so that figures are too high and intervals too narrow.",
         frozenset({"published"}),

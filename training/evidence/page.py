@@ -5,11 +5,11 @@ from pathlib import Path
 
 from training.evidence import folds, joint, levers, sources, studies
 from training.evidence.binary import binary
-from training.evidence.elsewhere import elsewhere
 from training.evidence.kept import Kept
 from training.evidence.left_out import left_out
 from training.evidence.published import NOT_YET, Plan, Study, comparison
 from training.evidence.robustness import robustness
+from training.evidence.whole_heads import whole_heads
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
 from training.tables import section
@@ -35,7 +35,7 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     yield section("Tuning", _each(kept, BEST_TRIAL, lambda run: studies.tuning(run, kept, page)))
     yield section(plan.shortcut.title, _by_run(plan.shortcut, kept, sources.shortcut))
     yield section(plan.robustness.title, _by_run(plan.robustness, kept, robustness))
-    yield section(plan.elsewhere.title, elsewhere(plan.elsewhere, kept))
+    yield section(plan.whole_heads.title, whole_heads(plan.whole_heads, kept))
     yield section(plan.left_out.title, left_out(plan.left_out, kept))
     yield section(plan.cross.title, sources.cross(plan.cross, kept))
     yield section("Misclassified", _misclassified(kept, page))

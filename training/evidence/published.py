@@ -129,14 +129,14 @@ class Plan(_Strict):
     cross: Study
     shortcut: Study
     robustness: Study
-    elsewhere: Study
+    whole_heads: Study
     left_out: LeftOut
 
     @property
     def shown(self) -> Sequence[Study | Candidate]:
         """Whatever names runs besides the rows."""
         return (*self.curves, *self.networks, self.balance, self.binary, self.crossvalidations, self.levers, self.theta,
-                self.cross, self.shortcut, self.robustness, self.elsewhere, *self.left_out.candidates)  # fmt: skip
+                self.cross, self.shortcut, self.robustness, self.whole_heads, *self.left_out.candidates)  # fmt: skip
 
 
 def read_plan(path: Path = PUBLISHED) -> Plan:

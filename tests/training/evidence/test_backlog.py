@@ -17,7 +17,7 @@ from training.history import HISTORY
 from training.origin import read_origin
 
 EMPTY = {"title": "Nothing", "runs": []}
-KEYS = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "elsewhere")
+KEYS = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "whole_heads")
 BARE = dict.fromkeys(KEYS, EMPTY) | {"left_out": {"title": "Nothing"}}
 """A plan that shows no run."""
 

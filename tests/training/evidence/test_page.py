@@ -26,7 +26,7 @@ from training.run import RECIPE
 from training.shortcut import measure_shortcut
 from training.tune import BEST_TRIAL
 
-STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "elsewhere")
+STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "whole_heads")
 METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))
 
 
