@@ -76,8 +76,8 @@ class Session:
     """One graph on one execution provider, run by several threads at once if they like.
 
     It lives in memory alone: what becomes of its files afterwards does not concern it. Sessions of networks alike may
-    share a `lone_choice`. Raises `ProviderUnavailable` where ONNX Runtime silently took another provider than the
-    plan's.
+    share a `lone_choice`; one that shares none looks anew whenever it is warmed up. Raises `ProviderUnavailable` where
+    ONNX Runtime silently took another provider than the plan's.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Session:
         lone_choice: LoneChoice | None = None,
     ) -> None:
         self.plan = plan
-        self._lone_choice = lone_choice or LoneChoice()
+        self._lone_choice = lone_choice
         self._path = path
         self._logits = logits
         self._provider_options = provider_options or cuda_options()
@@ -152,7 +152,8 @@ class Session:
 
         sessions: dict[int, Any] = {}
         allowed = range(self.plan.threads_per_lane + 1, self.plan.cores + 1)
-        threads = self._lone_choice.choose(allowed, partial(self._run_on, self._session, slices), opened)
+        choice = self._lone_choice or LoneChoice()
+        threads = choice.choose(allowed, partial(self._run_on, self._session, slices), opened)
         if threads is not None:
             self._lone_session = sessions[threads]
             self.plan = replace(self.plan, lone_threads=threads)

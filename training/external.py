@@ -27,6 +27,8 @@ from training.run import RECIPE, input_spec
 from training.tumor import THRESHOLD, has_both, tumor_intervals
 from training.whole import read_whole, write_whole
 
+EXTERNAL = "external-{}.json"
+"""The report's name, by the folder's."""
 SEED = 0
 TYPES = ("glioma", "meningioma", "pituitary")
 """Tumours that any network may be asked about, whether it tells them apart or not."""
@@ -77,7 +79,7 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     _refuse_strange(found.rows, asked, folder)
     if not has_both(found.rows):
         raise DataError(f"{folder} must hold slices with a tumour and slices without one")
-    path = target / f"external-{folder.resolve().name}.json"
+    path = target / EXTERNAL.format(folder.resolve().name)
     _refuse_other(path, found)
     pixels = read_slices(found.rows, folder.resolve().parent, asked.spec)
     probs = probabilities(Graph(asked.graph)(pixels).logits, asked.temperature)

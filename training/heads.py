@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pooch
 import typer
 import yaml
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 
 from service.contract.probabilities import NO_TUMOR
 from training.data.index import Row, read_index, sha256_of, write_index
-from training.data.volumes import PLANES, Cut, Inside, cuts, read_outline, read_volume
+from training.data.volumes import PLANES, areas, cuts, read_outline, read_volume
 from training.errors import DataError
 from training.index import INDEX
 from training.line import say
@@ -131,24 +133,22 @@ def pictured(name: str, head: Head, found: Heads, to: Path) -> Iterator[Pictured
     wanted = [head.member, *([head.outline] if head.outline else [])]
     volume_file, *outline_files = _unpacked(head.archive, wanted, found, to)
     volume = read_volume(volume_file)
-    inside = read_outline(outline_files[0]) if outline_files else None
-    if inside is not None and inside.shape != volume.voxels.shape:
+    inside = read_outline(outline_files[0]) if outline_files else np.zeros(volume.voxels.shape, np.bool_)
+    if inside.shape != volume.voxels.shape:
         raise DataError(f"{head.outline} does not fit {head.member}")
+    tumor = {plane: areas(inside, volume.sides, axis) for axis, plane in enumerate(PLANES)}
+    reach = {plane: round(CLEAR / side) for plane, side in zip(PLANES, volume.sides, strict=True)}
     for cut in cuts(volume, STEP):
         shown = f"{name}-{cut.plane}-{cut.place:03d}"
         group = f"{name}-{cut.plane}-slab{int(cut.millimetres // SLAB)}"
-        yield Pictured(shown, group, cut.picture, _ill(inside, volume.sides, cut) if inside is not None else False)
+        yield Pictured(shown, group, cut.picture, _ill(tumor[cut.plane], cut.place, reach[cut.plane]))
 
 
-def _ill(inside: Inside, sides: Sequence[float], cut: Cut) -> bool | None:
-    """Whether the slice shows the outlined tumour, or lies clear of it."""
-    axis = PLANES.index(cut.plane)
-    tall, wide = (side for other, side in enumerate(sides) if other != axis)
-    areas = inside.sum(axis=tuple(other for other in range(3) if other != axis)) * tall * wide
-    if areas[cut.place] >= SEEN:
+def _ill(tumor: npt.NDArray[np.float64], place: int, reach: int) -> bool | None:
+    """Whether a slice shows the tumour or lies `reach` slices clear of it; `tumor` says how much of it each shows."""
+    if tumor[place] >= SEEN:
         return True
-    reach = round(CLEAR / sides[axis])
-    return None if areas[max(cut.place - reach, 0) : cut.place + reach + 1].any() else False
+    return None if tumor[max(place - reach, 0) : place + reach + 1].any() else False
 
 
 def _unpacked(name: str, members: Sequence[str], found: Heads, to: Path) -> list[Path]:

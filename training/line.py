@@ -76,7 +76,7 @@ def evaluate(data: Path, run: Path, resamples: int = RESAMPLES, remarks: Sequenc
 def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESAMPLES) -> None:
     """Measure on pictures from elsewhere, and say the figures."""
     report = external_step.evaluate_folder(run, folder, target, resamples)
-    say(f"evaluate → {target / f'external-{report.folder}.json'}: {sum(report.slices.values())} slices")
+    say(f"evaluate → {target / external_step.EXTERNAL.format(report.folder)}: {sum(report.slices.values())} slices")
     if report.learnt:
         say(f"  {report.learnt} of them are files that the run learnt from: these figures are too high")
     if report.unreadable:

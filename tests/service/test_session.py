@@ -132,6 +132,19 @@ def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opene
         session.open()
 
 
+def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_worth_it(monkeypatch)
+    session = Session(model, make_plan(CPU, 2))
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads == 2
+    always_worth_it(monkeypatch, gain=0.0)
+    session.open()
+    session.warm_up(SIZE, SIZE, len(CLASSES))
+    assert session.plan.lone_threads is None
+
+
 def test_opened_anew_without_memory_for_a_second_session_it_no_longer_says_that_there_is_one(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """Slices of whole heads: a volume read upright and cut along its three planes, as a viewer shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,16 +61,21 @@ def read_outline(path: Path) -> Inside:
 def cuts(volume: Volume, step: float) -> Iterator[Cut]:
     """A slice every `step` mm or where there is one, in each plane whose pixels are nearly square."""
     for axis, plane in enumerate(PLANES):
-        tall, wide = (side for other, side in enumerate(volume.sides) if other != axis)
+        tall, wide = np.delete(volume.sides, axis)
         if max(tall, wide) > THIN * min(tall, wide):
             continue
-        shown = (volume.voxels > HEAD).sum(axis=tuple(other for other in range(3) if other != axis))
+        shown = areas(volume.voxels > HEAD, volume.sides, axis)
         stride = max(round(step / volume.sides[axis]), 1)
         for place in range(0, len(shown), stride):
             if shown[place] >= LEAST * shown.max():
                 seen = np.take(volume.voxels, place, axis=axis)
                 upright = seen if plane == "axial" else seen[::-1]
                 yield Cut(plane, _picture(upright, tall, wide), place * volume.sides[axis], place)
+
+
+def areas(inside: Inside, sides: Sequence[float], axis: int) -> npt.NDArray[np.float64]:
+    """How much of each slice across `axis` lies inside, square mm: (slices,)."""
+    return np.asarray(inside.sum(axis=tuple(np.delete(range(3), axis))) * np.prod(np.delete(sides, axis)))
 
 
 def _upright(path: Path) -> SimpleITK.Image:

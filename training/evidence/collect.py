@@ -8,6 +8,7 @@ from training.beside import BESIDE
 from training.crossvalidate import CROSSVALIDATION, FOLD
 from training.errors import OrderError
 from training.evidence.summary import SUMMARY, summarise
+from training.external import EXTERNAL
 from training.foldbaselines import BASELINES
 from training.history import HISTORY
 from training.mirror import MIRROR
@@ -21,7 +22,7 @@ from training.whole import write_whole
 
 RESULTS_FOLDER = Path("training/results")
 KEPT = (REPORT_FILE, CROSSVALIDATION, BASELINES, BEST_TRIAL, IMPORTANCE, HISTORY, BALANCE, SHORTCUT, ROBUSTNESS, MIRROR,
-        BESIDE, PUBLIC_SHEET, f"prune/{PRUNING}", "external-*.json", "*-best.yaml")  # fmt: skip
+        BESIDE, PUBLIC_SHEET, f"prune/{PRUNING}", EXTERNAL.format("*"), "*-best.yaml")  # fmt: skip
 """Files of a run, by name; pictures only of what licences let others see."""
 UNDER_WAY = frozenset({HISTORY, BALANCE})
 """Files that a training leaves before it is over."""

@@ -17,7 +17,7 @@ from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
 from training.errors import RecipeError
 from training.evidence.kept import Kept
 from training.evidence.summary import SUMMARY, Summary
-from training.external import External
+from training.external import EXTERNAL, External
 from training.intervals import Interval
 from training.pruning_report import PRUNING
 from training.report import Report
@@ -85,7 +85,7 @@ def _left_out(kept: Kept, run: str, name: str) -> str | None:
 
 def _external(kept: Kept, run: str, name: str) -> str | None:
     folder, _, kind = name.rpartition(".")
-    found = kept.read(run, f"external-{folder}.json", External)
+    found = kept.read(run, EXTERNAL.format(folder), External)
     return _interval(found.figures[kind]) if found else None
 
 

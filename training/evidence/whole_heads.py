@@ -3,16 +3,15 @@
 from service.contract.probabilities import NO_TUMOR
 from training.evidence.kept import Kept
 from training.evidence.published import NOT_YET, Study
-from training.external import External
+from training.external import EXTERNAL, External
 from training.heads import ASKED, ILL
 from training.tables import number, table
 
-FILE = "external-{}.json"
 HEAD = (
     "run",
-    "healthy heads called ill",
-    "ill heads, clear of the tumour, called ill",
-    "tumours found",
+    "slices of healthy heads called a tumour",
+    "of ill ones, clear of theirs",
+    "slices with a tumour found",
     "AUROC in ill heads",
 )
 
@@ -23,7 +22,7 @@ def whole_heads(study: Study, kept: Kept) -> str:
 
 
 def _line(run: str, kept: Kept) -> list[str]:
-    every, ill = (kept.read(run, FILE.format(folder), External) for folder in (ASKED, ILL))
+    every, ill = (kept.read(run, EXTERNAL.format(folder), External) for folder in (ASKED, ILL))
     if not every or not ill:
         return [run, NOT_YET, *[""] * (len(HEAD) - 2)]
     (called, clear), (called_ill, clear_ill) = _called(every), _called(ill)
