@@ -181,7 +181,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
             runner.run(engine_of(settings, post, lines, message.get("listed")).run())
     except (ValueError, ProviderUnavailable) as error:
-        print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - the supervisor ends with this line
+        print(f"cannot start: {error}\n", end="", file=sys.stderr)  # noqa: T201 - one write: two may end at once
         status = 2
     lines.close()
     os._exit(status)

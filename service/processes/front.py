@@ -160,7 +160,7 @@ def main() -> int:
     try:
         app = create_app(settings, front.parts)
     except ValueError as error:
-        print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - the supervisor ends with this line
+        print(f"cannot start: {error}\n", end="", file=sys.stderr)  # noqa: T201 - one write: two may end at once
         return 2
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config = configured(app, settings)
