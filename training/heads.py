@@ -1,13 +1,14 @@
 """`python -m training heads`: slices of whole heads beside the published data, at levels and in planes that these lack.
 
 The public sets show heads without a tumour at few levels and nearly all axial, so that a network takes the base of the
-skull, the crown or another plane for a tumour. Volumes of healthy heads show all of them.
+skull, the crown or another plane for a tumour. Volumes of healthy heads show all of them, and one with a tumour shows
+on its other slices what contrast lights up where there is none.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +16,20 @@ import pooch
 import typer
 import yaml
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import NonNegativeInt, ValidationError, model_validator
 
 from service.contract.probabilities import NO_TUMOR
+from training.config import UNKNOWN_TUMOR
 from training.data.index import Row, read_index, sha256_of, write_index
-from training.data.volumes import PLANES, areas, cuts, read_outline, read_volume
+from training.data.volumes import PLANES, Inside, Volume, areas, cuts, read_outline, read_volume
 from training.errors import DataError
 from training.index import INDEX
 from training.line import say
 from training.strict import Strict
 
 LISTED = Path(__file__).parent / "heads.yaml"
-HEADS, ASKED, ILL, ARCHIVES = "heads", "heads_asked", "heads_asked_ill", "archives"
-"""The dataset that is learnt from, what is only asked about, the heads with a tumour among that, what was fetched."""
+ASKED, ILL, ARCHIVES = "heads_asked", "heads_asked_ill", "archives"
+"""What is only asked about, the heads with a tumour among that, what was fetched."""
 FOLD = 1
 """All that is learnt lies in one fold: recipes that hold out the first one have no use for heads."""
 STEP = 3.0
@@ -52,19 +54,39 @@ class Archive(Strict):
     licence: str
 
 
+class Box(Strict):
+    """Where a tumour lies that nobody outlined: first and last voxel along each axis of the upright volume."""
+
+    z: tuple[NonNegativeInt, NonNegativeInt]
+    y: tuple[NonNegativeInt, NonNegativeInt]
+    x: tuple[NonNegativeInt, NonNegativeInt]
+
+
 class Head(Strict):
-    """A volume, and where its tumour is outlined, if it has one: members of an archive."""
+    """A volume, a member of an archive, and where its tumour lies, if it has one: outlined by another, or in a box."""
 
     archive: str
     member: str
     outline: str | None = None
+    box: Box | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.outline and self.box:
+            raise ValueError("a tumour lies within an outline or within a box")
+        return self
+
+    @property
+    def ill(self) -> bool:
+        """Whether it shows a tumour somewhere."""
+        return bool(self.outline or self.box)
 
 
 class Heads(Strict):
-    """The volumes that are learnt from and those that are only asked about, by name."""
+    """The volumes that are learnt from, by dataset and name, and by name those that are only asked about."""
 
     archives: Mapping[str, Archive]
-    learnt: Mapping[str, Head]
+    learnt: Mapping[str, Mapping[str, Head]]
     asked: Mapping[str, Head]
 
 
@@ -81,11 +103,11 @@ def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
     """Write slices of whole heads and an index of them and the published pictures, which are linked."""
     found = read_heads(listed)
     published = read_index(of / INDEX)
-    taken = [name for name in (HEADS, ASKED, ILL, ARCHIVES) if (of / name).exists()]
+    taken = [name for name in (*found.learnt, ASKED, ILL, ARCHIVES) if (of / name).exists()]
     if taken or to.resolve() == of.resolve():
         raise DataError(f"{of} must be the published data alone, and what is added to them goes to another folder")
     to.mkdir(parents=True, exist_ok=True)
-    rows = _learnt(found, to)
+    rows = [row for dataset in found.learnt for row in _learnt(dataset, found, to)]
     asked = _asked(found, to)
     for entry in of.iterdir():
         link = to / entry.name
@@ -93,7 +115,8 @@ def heads(of: Of, to: To, listed: Listed = LISTED) -> None:
             link.unlink(missing_ok=True)
             link.symlink_to(entry.resolve())
     write_index([*published, *rows], to / INDEX)
-    say(f"heads → {to / INDEX}: {len(rows)} slices of {len(found.learnt)} heads more")
+    count = sum(map(len, found.learnt.values()))
+    say(f"heads → {to / INDEX}: {len(rows)} slices of {count} heads more")
     say(f"heads → {to / ASKED}: {asked} slices of {len(found.asked)} heads that are not learnt")
 
 
@@ -105,10 +128,10 @@ def read_heads(listed: Path = LISTED) -> Heads:
         raise DataError(f"{listed} is no list of heads: {' '.join(str(error).split())}") from None
 
 
-def _learnt(found: Heads, to: Path) -> list[Row]:
-    folder = _emptied(to / HEADS) / NO_TUMOR
-    folder.mkdir(parents=True)
-    return [_row(shown, folder, to) for name, head in found.learnt.items() for shown in pictured(name, head, found, to)]
+def _learnt(dataset: str, found: Heads, to: Path) -> list[Row]:
+    folder = _emptied(to / dataset)
+    slices = [shown for name, head in found.learnt[dataset].items() for shown in pictured(name, head, found, to)]
+    return [_row(shown, dataset, folder, to) for shown in slices if shown.ill is not None]
 
 
 def _asked(found: Heads, to: Path) -> int:
@@ -117,7 +140,7 @@ def _asked(found: Heads, to: Path) -> int:
     for name, head in found.asked.items():
         for shown in pictured(name, head, found, to):
             if shown.ill is not None:
-                for folder in (every, ill) if head.outline else (every,):
+                for folder in (every, ill) if head.ill else (every,):
                     place = folder / ("yes" if shown.ill else "no")
                     place.mkdir(parents=True, exist_ok=True)
                     shown.picture.save(place / f"{shown.name}.png")
@@ -133,7 +156,7 @@ def pictured(name: str, head: Head, found: Heads, to: Path) -> Iterator[Pictured
     wanted = [head.member, *([head.outline] if head.outline else [])]
     volume_file, *outline_files = _unpacked(head.archive, wanted, found, to)
     volume = read_volume(volume_file)
-    inside = read_outline(outline_files[0]) if outline_files else np.zeros(volume.voxels.shape, np.bool_)
+    inside = read_outline(outline_files[0]) if outline_files else _boxed(head, volume)
     if inside.shape != volume.voxels.shape:
         raise DataError(f"{head.outline} does not fit {head.member}")
     tumor = {plane: areas(inside, volume.sides, axis) for axis, plane in enumerate(PLANES)}
@@ -149,6 +172,17 @@ def _ill(tumor: npt.NDArray[np.float64], place: int, reach: int) -> bool | None:
     if tumor[place] >= SEEN:
         return True
     return None if tumor[max(place - reach, 0) : place + reach + 1].any() else False
+
+
+def _boxed(head: Head, volume: Volume) -> Inside:
+    inside = np.zeros(volume.voxels.shape, np.bool_)
+    if head.box:
+        (top, bottom), (front, back), (right, left) = head.box.z, head.box.y, head.box.x
+        box = inside[top : bottom + 1, front : back + 1, right : left + 1]
+        box[:] = True
+        if not box.size or box.shape != (bottom - top + 1, back - front + 1, left - right + 1):
+            raise DataError(f"the box of {head.member} does not lie in it")
+    return inside
 
 
 def _unpacked(name: str, members: Sequence[str], found: Heads, to: Path) -> list[Path]:
@@ -169,11 +203,13 @@ def _unpacked(name: str, members: Sequence[str], found: Heads, to: Path) -> list
     return paths
 
 
-def _row(shown: Pictured, folder: Path, to: Path) -> Row:
-    path = folder / f"{shown.name}.png"
+def _row(shown: Pictured, dataset: str, folder: Path, to: Path) -> Row:
+    label = UNKNOWN_TUMOR if shown.ill else NO_TUMOR
+    path = folder / label / f"{shown.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
     shown.picture.save(path)
     place = path.relative_to(to).as_posix()
-    return Row(HEADS, place, NO_TUMOR, shown.group, FOLD, *shown.picture.size, sha256=sha256_of(path))
+    return Row(dataset, place, label, shown.group, FOLD, *shown.picture.size, sha256=sha256_of(path))
 
 
 def _emptied(folder: Path) -> Path:

@@ -14,13 +14,16 @@ import yaml
 
 from service.contract.probabilities import NO_TUMOR
 from training import index
-from training.config import Recipe
+from training.config import UNKNOWN_TUMOR, Recipe
 from training.data.index import read_index
 from training.errors import DataError
-from training.heads import ASKED, HEADS, heads, read_heads
+from training.heads import ASKED, heads, read_heads
 from training.index import INDEX
 
 Give = Callable[..., Path]
+HEADS = "heads"
+BOX = {"z": [40, 45], "y": [20, 27], "x": [24, 31]}
+"""Where `tumour` lies, as a list gives it."""
 
 
 def head(seed: int) -> np.ndarray:
@@ -61,12 +64,17 @@ def give(served: Path, tmp_path: Path, pictures: Path, recipe: Recipe) -> Give:
     (published / "drawn").symlink_to(pictures / "drawn")
     index.index(recipe, pictures, tmp_path / "run").rename(published / INDEX)
 
-    def written(outline: str = "outline.nrrd", member: str = "learnt.nii.gz", sha256: str = sha256) -> Path:
+    def written(
+        outline: str = "outline.nrrd",
+        member: str = "learnt.nii.gz",
+        sha256: str = sha256,
+        box: dict[str, tuple[int, int]] | None = None,
+    ) -> Path:
         here = {"url": (served / "address").read_text(), "sha256": sha256, "licence": "drawn here"}
         asked = {"archive": "here", "member": "heads-1.0/asked.nrrd", "outline": f"heads-1.0/{outline}"}
         listed = {
             "archives": {"here": here},
-            "learnt": {"one": {"archive": "here", "member": f"heads-1.0/{member}"}},
+            "learnt": {HEADS: {"one": {"archive": "here", "member": f"heads-1.0/{member}", "box": box}}},
             "asked": {"two": asked},
         }
         (tmp_path / "heads.yaml").write_text(yaml.safe_dump(listed))
@@ -101,6 +109,17 @@ def test_what_is_asked_about_lies_apart_and_near_a_tumour_nothing_is_said(give: 
     assert not any("two" in row.path for row in read_index(tmp_path / "data" / INDEX))
 
 
+def test_a_head_with_a_tumour_in_a_box_is_learnt_apart_from_what_lies_near_it(give: Give, tmp_path: Path) -> None:
+    heads(tmp_path / "published", tmp_path / "data", give(box=BOX))
+    learnt = [row for row in read_index(tmp_path / "data" / INDEX) if row.dataset == HEADS]
+    axial = {
+        label: sorted(int(Path(row.path).stem[-3:]) for row in learnt if row.label == label and "axial" in row.path)
+        for label in (UNKNOWN_TUMOR, NO_TUMOR)
+    }
+    assert axial == {UNKNOWN_TUMOR: [42, 45], NO_TUMOR: [9, 12]}
+    assert all((tmp_path / "data" / row.path).parent.name == row.label for row in learnt)
+
+
 def test_again_gives_the_same_and_nothing_of_another_list_is_left(give: Give, tmp_path: Path) -> None:
     heads(tmp_path / "published", tmp_path / "data", give())
     first = (tmp_path / "data" / INDEX).read_text()
@@ -119,6 +138,8 @@ def test_again_gives_the_same_and_nothing_of_another_list_is_left(give: Give, tm
         ({"sha256": "0" * 64}, "hash"),
         ({"member": "none.nii.gz"}, "none.nii.gz"),
         ({"outline": "small.nrrd"}, "does not fit"),
+        ({"box": {**BOX, "z": [55, 60]}}, "does not lie in it"),
+        ({"box": {**BOX, "z": [45, 40]}}, "does not lie in it"),
     ],
 )
 def test_another_archive_or_volume_than_listed_is_refused(
@@ -153,7 +174,9 @@ def test_links_follow_to_other_published_data(give: Give, tmp_path: Path) -> Non
 
 def test_the_projects_own_list_names_no_volume_twice() -> None:
     listed = read_heads()
-    both = [*listed.learnt.values(), *listed.asked.values()]
+    learnt = {name: head for heads in listed.learnt.values() for name, head in heads.items()}
+    assert len(learnt) == sum(map(len, listed.learnt.values()))
+    both = [*learnt.values(), *listed.asked.values()]
     assert len({one.member for one in both}) == len(both)
     assert {one.archive for one in both} == set(listed.archives)
-    assert not set(listed.learnt) & set(listed.asked)
+    assert not set(learnt) & set(listed.asked)
