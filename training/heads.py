@@ -177,10 +177,10 @@ def _ill(tumor: npt.NDArray[np.float64], place: int, reach: int) -> bool | None:
 def _boxed(head: Head, volume: Volume) -> Inside:
     inside = np.zeros(volume.voxels.shape, np.bool_)
     if head.box:
-        (top, bottom), (front, back), (right, left) = head.box.z, head.box.y, head.box.x
-        box = inside[top : bottom + 1, front : back + 1, right : left + 1]
+        (low, high), (front, back), (right, left) = head.box.z, head.box.y, head.box.x
+        box = inside[low : high + 1, front : back + 1, right : left + 1]
         box[:] = True
-        if not box.size or box.shape != (bottom - top + 1, back - front + 1, left - right + 1):
+        if not box.size or box.shape != (high - low + 1, back - front + 1, left - right + 1):
             raise DataError(f"the box of {head.member} does not lie in it")
     return inside
 

