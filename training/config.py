@@ -80,7 +80,7 @@ class Stage(Strict):
     """Some epochs at one size; a run grows through its stages (Tan & Le 2021, progressive learning)."""
 
     size: PositiveInt
-    epochs: PositiveInt
+    epochs: NonNegativeInt = Field(description="0 in all stages leaves the weights as they begin: a mean of runs, say.")
 
 
 class OptimizerConfig(Strict):
@@ -217,6 +217,8 @@ class Recipe(Strict):
     def _a_refit_asks_no_validation(self) -> Self:
         if self.data.refit and self.optimizer.schedule == "plateau":
             raise ValueError("a refit has no validation that could lower its learning rate")
+        if not self.epochs and not (self.data.refit and self.weights_as in {"whole", "mean"}):
+            raise ValueError("a run of no epoch is a refit that begins with the whole weights of others")
         if self.temperature_of and not self.data.refit:
             raise ValueError("temperature_of is of a refit alone: what holds slices out fits its own")
         return self
@@ -235,11 +237,7 @@ class Recipe(Strict):
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe at `path`, YAML or JSON; raises `RecipeError` with every fault at once.
-
-    A recipe may say `extends: other.yaml`, a file beside it, and then only what differs. `changes` such as
-    `optimizer.theta=0.25` come last.
-    """
+    """The recipe that `recipefile.read_raw` finds at `path`; raises `RecipeError` with every fault at once."""
     try:
         return Recipe.model_validate(read_raw(path, changes))
     except ValidationError as error:

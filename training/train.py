@@ -35,11 +35,11 @@ BALANCE = "balance.json"
 def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> Path:
     """Train on the run's `index.csv`, keep the best epoch by `recipe.best_by`, resume where `run` left off.
 
-    A refit holds nothing out that could choose, and keeps its last epoch. Returns the path of the best checkpoint. The
-    recipe in effect is saved beside it; `watch` is shown each line of the history, in the first process alone. Raises
-    `RecipeError` where the run began with another recipe or the weights to start from are missing, `DivergedError`
-    where the network's answers are no numbers any more, `DataError` where no epoch can be chosen, `OrderError` where
-    the run that a refit has its temperature of was not calibrated.
+    A refit holds nothing out that could choose, and keeps its last epoch, or with no epoch what it begins with. Returns
+    the path of the best checkpoint. The recipe in effect is saved beside it; `watch` is shown each line of the history,
+    in the first process alone. Raises `RecipeError` where the run began with another recipe or the weights to start
+    from are missing, `DivergedError` where the network's answers are no numbers any more, `DataError` where no epoch
+    can be chosen, `OrderError` where the run that a refit has its temperature of was not calibrated.
     """
     _refuse_false_start(recipe, run)
     _refuse_false_temperature(recipe, run)
@@ -89,6 +89,9 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
             _save(run, learner, generator, progress)
         if watch and processes.first:
             watch(told)
+    if processes.first and not recipe.epochs:
+        checkpoint.save({**learner.best(), "epoch": 0}, run / checkpoint.BEST)
+        _save(run, learner, generator, progress)
     if processes.first and (run / HISTORY).exists():
         draw_curves([run], run / CURVES)
     processes.machine.wait_for_everyone()

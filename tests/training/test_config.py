@@ -75,6 +75,8 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
         (["cells=true"], "learnt from outlines"),
         (["weights=[a.pt, b.pt]"], "several weights go as a mean alone"),
         (["weights=[]"], "at least 2"),
+        (["stages=[{size: 32, epochs: 0}]", "size=32", "data.refit=true"], "no epoch"),
+        (["stages=[{size: 32, epochs: 0}]", "size=32", "weights=a.pt", "weights_as=whole"], "no epoch"),
         (["cells=true", "architecture=unet/resnet18"], "has no cells"),
         (["cells=true", "distill.teachers=[runs/other]"], "use one of the two"),
     ],

@@ -169,6 +169,27 @@ def test_a_mean_begins_from_runs_of_which_none_learnt_what_is_held_out(
         train(chosen, pictures, run)
 
 
+def test_a_mean_of_no_epoch_is_the_mean(finished: Path, run: Path, pictures: Path, recipe: Recipe) -> None:
+    homes = [Path(shutil.copytree(finished, run.parent / name)) for name in ("first", "second")]
+    other = checkpoint.load(homes[1] / checkpoint.BEST)
+    halved = {name: each / 2 if each.is_floating_point() else each for name, each in other["network"].items()}
+    checkpoint.save({**other, "network": halved}, homes[1] / checkpoint.BEST)
+    chosen = recipe.model_copy(
+        update={
+            "weights": tuple(home / checkpoint.BEST for home in homes),
+            "weights_as": "mean",
+            "stages": tuple(stage.model_copy(update={"epochs": 0}) for stage in recipe.stages),
+            "data": recipe.data.model_copy(update={"refit": True}),
+        }
+    )
+    kept = checkpoint.load(train(chosen, pictures, run))["network"]
+    for name, each in other["network"].items():
+        if each.is_floating_point():
+            torch.testing.assert_close(kept[name], each * 0.75)
+    assert train(chosen, pictures, run).exists()
+    assert not (run / HISTORY).exists()
+
+
 def test_folds_without_slices_are_named(run: Path, pictures: Path, recipe: Recipe) -> None:
     nothing = recipe.data.model_copy(update={"folds": 6, "val_folds": (6,)})
     with pytest.raises(DataError, match="no slices of folds 6"):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from service.contract.card import REPORT_FILE
 from training.crossvalidate import CROSSVALIDATION
 from training.errors import RecipeError
 from training.evidence.figures import figure
@@ -165,7 +166,7 @@ def missing(plan: Plan, kept: Kept) -> Iterator[Missing]:
 
 
 def _was_made(run: str, kept: Kept) -> bool:
-    return any(kept.path(run, file) for file in (SUMMARY, CROSSVALIDATION))
+    return any(kept.path(run, file) for file in (SUMMARY, CROSSVALIDATION, REPORT_FILE))
 
 
 def _cells(rows: Sequence[Row]) -> Iterator[Cell]:
