@@ -113,13 +113,15 @@ def refuse_other(recipe: Recipe, run: Path) -> None:
 def summarise(recipe: Recipe, runs: Sequence[Path], resamples: int) -> CrossValidation:
     """The figures of finished runs, one a fold."""
     reports = [read_whole(run / REPORT_FILE, Report) for run in runs]
-    chosen = [chosen_line(read_history(run)) for run in runs]
+    chosen = [chosen_line(read_history(run)) for run in runs if recipe.epochs]
     pooled = measure.known_figures(_pool(recipe, runs), recipe.seed, resamples)
     return CrossValidation(
         recipe=recipe.name,
         split_by=recipe.data.split_by,
         test={name: _spread([report.figures[name].value for report in reports]) for name in reports[0].figures},
-        chosen_epoch={name: _spread([line[name] for line in chosen]) for name in OF_EPOCH if name in chosen[0]},
+        chosen_epoch={
+            name: _spread([line[name] for line in chosen]) for name in OF_EPOCH if chosen and name in chosen[0]
+        },
         pooled={name: figure for name, figure in pooled.items() if not name.endswith("_uncalibrated")},
         slices=sum(sum(map(sum, report.confusion)) for report in reports),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from training import checkpoint
 from training import crossvalidate as step
 from training import train as train_step
 from training.config import Recipe
@@ -88,3 +89,14 @@ def test_folds_are_pooled_and_an_interrupted_one_goes_on(
     assert accuracy.mean == pytest.approx(np.mean(accuracy.folds))
     assert accuracy.sd == pytest.approx(np.std(accuracy.folds, ddof=1))
     assert found.pooled["accuracy"].low <= found.pooled["accuracy"].value <= found.pooled["accuracy"].high
+
+
+def test_a_mean_of_no_epoch_is_measured_fold_by_fold(three: Recipe, pictures: Path, tmp_path: Path) -> None:
+    refit = three.model_copy(update={"data": three.data.model_copy(update={"refit": True})})
+    first = crossvalidate(refit, pictures, tmp_path / "first", 20)
+    starts = (tmp_path / "first" / "fold-{fold}" / checkpoint.BEST,) * 2
+    none = tuple(stage.model_copy(update={"epochs": 0}) for stage in refit.stages)
+    mean = refit.model_copy(update={"weights": starts, "weights_as": "mean", "stages": none})
+    found = crossvalidate(mean, pictures, tmp_path / "mean", 20)
+    assert found.pooled["accuracy"].value == first.pooled["accuracy"].value
+    assert found.chosen_epoch == {}
