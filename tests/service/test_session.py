@@ -132,13 +132,19 @@ def test_a_lone_run_gives_a_lanes_answers_on_however_many_threads_and_when_opene
         session.open()
 
 
-def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def gaining(model: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session that was warmed up and gives a lone picture both cores."""
     always_worth_it(monkeypatch)
     session = Session(model, make_plan(CPU, 2))
     session.warm_up(SIZE, SIZE, len(CLASSES))
     assert session.plan.lone_threads == 2
+    return session
+
+
+def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = gaining(model, monkeypatch)
     always_worth_it(monkeypatch, gain=0.0)
     session.open()
     session.warm_up(SIZE, SIZE, len(CLASSES))
@@ -148,10 +154,7 @@ def test_opened_anew_without_a_gain_it_no_longer_says_that_there_is_one(
 def test_opened_anew_without_memory_for_a_second_session_it_no_longer_says_that_there_is_one(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    always_worth_it(monkeypatch)
-    session = Session(model, make_plan(CPU, 2))
-    session.warm_up(SIZE, SIZE, len(CLASSES))
-    assert session.plan.lone_threads == 2
+    session = gaining(model, monkeypatch)
     session.open()
     monkeypatch.setattr(Session, "_open_with", no_memory)
     session.warm_up(SIZE, SIZE, len(CLASSES))

@@ -149,7 +149,19 @@ def test_another_archive_or_volume_than_listed_is_refused(
         heads(tmp_path / "published", tmp_path / "data", give(**changed))
 
 
-@pytest.mark.parametrize("text", ["learnt: {}", "{", "archives: {here: {url: a, sha256: b}}"])
+BOTH = "{archive: a, member: m, outline: o, box: {z: [0, 1], y: [0, 1], x: [0, 1]}}"
+"""A head whose tumour is said to lie in two ways."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "learnt: {}",
+        "{",
+        "archives: {here: {url: a, sha256: b}}",
+        f"{{archives: {{}}, learnt: {{}}, asked: {{a: {BOTH}}}}}",
+    ],
+)
 def test_what_is_no_list_of_heads_is_told_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "heads.yaml").write_text(text)
     with pytest.raises(DataError, match=r"^.*no list of heads: .*$"):
