@@ -67,7 +67,9 @@ def test_letters_do_nothing_where_they_are_not_expected(desk: Desk) -> None:
 def test_the_focus_stays_in_the_list_while_answers_reorder_it(desk: Desk) -> None:
     desk.drop(*((f"{seed}.png", png(seed)) for seed in range(30)))
     desk.page.locator("#list li").first.click()
-    name = desk.page.locator("#opened-name").inner_text()
+    opened = desk.page.locator("#opened-name")
+    expect(opened).not_to_be_empty()
+    name = opened.inner_text()
     desk.wait_for(answered=30)
     expect(desk.row(name)).to_be_focused()
 

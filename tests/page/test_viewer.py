@@ -75,7 +75,7 @@ def test_dragging_sets_the_window_and_a_double_click_takes_it_back(opened: Desk)
     before = opened.pixel(0, *MIDDLE)
     drag(opened, dx=0, dy=80)
     eventually(opened, lambda: opened.pixel(0, *MIDDLE)[0] < before[0])
-    assert opened.page.locator("#level-now").inner_text() == "188"
+    expect(opened.page.locator("#level-now")).to_have_text("188")
     opened.page.locator("#stage canvas").first.dblclick()
     eventually(opened, lambda: opened.pixel(0, *MIDDLE) == before)
 
