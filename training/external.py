@@ -22,8 +22,10 @@ from training.graph import Graph
 from training.index import INDEX
 from training.intervals import RESAMPLES, Interval
 from training.measure import count
+from training.report import Thresholds
 from training.roc import draw_roc
 from training.run import RECIPE, input_spec
+from training.thresholds import thresholds
 from training.tumor import THRESHOLD, has_both, tumor_intervals
 from training.whole import read_whole, write_whole
 
@@ -51,6 +53,7 @@ class External(BaseModel):
     unreadable: int
     threshold: float
     figures: dict[str, Interval]
+    thresholds: Thresholds | None = None
     class_names: tuple[str, ...]
     confusion: dict[str, tuple[int, ...]]
 
@@ -121,7 +124,7 @@ def _digest(found: Found) -> str:
 
 def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64], resamples: int) -> External:
     slices, groups = count(found.rows)
-    answers = probs.argmax(axis=1)
+    answers, tumor = probs.argmax(axis=1), tumor_probability(probs, asked.class_names)
     return External(
         folder=name,
         pictures_sha256=_digest(found),
@@ -131,7 +134,8 @@ def _report(found: Found, asked: Asked, name: str, probs: npt.NDArray[np.float64
         groups=groups,
         unreadable=len(found.unreadable),
         threshold=THRESHOLD,
-        figures=tumor_intervals(found.rows, tumor_probability(probs, asked.class_names), SEED, resamples),
+        figures=tumor_intervals(found.rows, tumor, SEED, resamples),
+        thresholds=thresholds(found.rows, tumor, SEED, resamples),
         class_names=asked.class_names,
         confusion={
             label: tuple(np.bincount(answers[_of(found.rows, label)], minlength=len(asked.class_names)).tolist())

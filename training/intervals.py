@@ -65,6 +65,12 @@ def _groups_by_label(rows: Sequence[Row]) -> list[list[Chosen]]:
     return [[np.array(members) for members in groups.values()] for groups in strata.values()]
 
 
-def _interval(value: float, drawn: Iterable[float]) -> Interval:
+def percentiles(drawn: Iterable[float]) -> tuple[float, float]:
+    """Between which the middle 95 % lie."""
     low, high = np.quantile(list(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value=value, low=float(low), high=float(high))
+    return float(low), float(high)
+
+
+def _interval(value: float, drawn: Iterable[float]) -> Interval:
+    low, high = percentiles(drawn)
+    return Interval(value=value, low=low, high=high)

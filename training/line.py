@@ -20,7 +20,8 @@ from training.errors import RegisterError
 from training.intervals import RESAMPLES, Interval
 from training.judge.report import EXPLANATIONS, read_judgement
 from training.progress import teller
-from training.report import Report
+from training.report import Report, Thresholds
+from training.thresholds import threshold_lines
 
 say = Console(soft_wrap=True, highlight=False).print
 watcher = teller(partial(say, markup=False))
@@ -82,6 +83,8 @@ def evaluate_folder(run: Path, folder: Path, target: Path, resamples: int = RESA
     if report.unreadable:
         say(f"  {report.unreadable} files cannot be read and are left out")
     _say_intervals(report.figures)
+    if report.thresholds:
+        _say_thresholds(report.folder, report.thresholds)
 
 
 def register(run: Path, change: str, models: Path, *, explain: bool = False) -> None:
@@ -117,6 +120,9 @@ def _say_figures(report: Report) -> None:
         rate = source.by_label
         say(f"  {source.dataset}/{source.label}: {source.question} {rate.value:.4f}  [{rate.low:.4f}, {rate.high:.4f}]",
             markup=False)  # fmt: skip
+    for of in report.tumor_or_not:
+        if of.left_out and of.thresholds:
+            _say_thresholds(of.dataset, of.thresholds)
     for bar in report.bars:
         say(f"  {bar}")
 
@@ -124,3 +130,9 @@ def _say_figures(report: Report) -> None:
 def _say_intervals(figures: Mapping[str, Interval]) -> None:
     for name, interval in figures.items():
         say(f"  {name:20} {interval.value:.4f}  [{interval.low:.4f}, {interval.high:.4f}]", markup=False)
+
+
+def _say_thresholds(of: str, found: Thresholds) -> None:
+    say(f"  {of}, tumour or not, from a tumour probability on:")
+    for threshold, sensitivity, specificity in threshold_lines(found):
+        say(f"    {threshold:>4}  sensitivity {sensitivity}  specificity {specificity}", markup=False)

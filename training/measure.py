@@ -12,6 +12,7 @@ from training.data.index import NO_FOLD, Row
 from training.data.slices import Slices, allowed_classes
 from training.intervals import Chosen, Interval, bounded, intervals
 from training.report import Baseline, ClassFigures, Source, TumorOrNot
+from training.thresholds import thresholds
 from training.tumor import THRESHOLD, has_both, tumor_intervals
 
 ALL = "all test folds"
@@ -146,6 +147,7 @@ def _tumor_or_not(name: str, asked: Predictions, seed: int, resamples: int) -> T
         left_out=all(row.fold == NO_FOLD for row in rows),
         slices=len(rows),
         figures=tumor_intervals(rows, asked.tumor, seed, resamples),
+        thresholds=thresholds(rows, asked.tumor, seed, resamples),
     )
 
 

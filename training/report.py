@@ -52,6 +52,34 @@ class Source(_Strict):
     mean_tumor_probability: Interval
 
 
+class AtThreshold(_Strict):
+    """Tumour or not where a slice is called a tumour from this tumour probability on."""
+
+    threshold: float
+    sensitivity: Interval
+    specificity: Interval
+
+
+class OwnThreshold(_Strict):
+    """The highest threshold that finds a share `aim` of the tumours in one half of the groups, on the other half.
+
+    `groups` is how many it is chosen on; values are means over random halvings, intervals their middle 95 %.
+    """
+
+    aim: float
+    groups: int
+    threshold: Interval
+    sensitivity: Interval
+    specificity: Interval
+
+
+class Thresholds(_Strict):
+    """What may be had by another threshold than the one that all share."""
+
+    points: tuple[AtThreshold, ...]
+    own: OwnThreshold | None = None
+
+
 class TumorOrNot(_Strict):
     """One dataset's slices, asked whether they show a tumour; `left_out` says that no fold of training held any."""
 
@@ -59,6 +87,7 @@ class TumorOrNot(_Strict):
     left_out: bool
     slices: int
     figures: dict[str, Interval]
+    thresholds: Thresholds | None = None
 
 
 class MaskFigures(_Strict):

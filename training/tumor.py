@@ -38,11 +38,11 @@ def tumor_intervals(
             "specificity": float((~called[~ill]).mean()),
             "accuracy": float((called == ill).mean()),
             "auroc": area_under_roc(given, ill),
-            "specificity_at_95": float((given[~ill] < _least_called(given[ill])).mean()),
+            "specificity_at_95": float((given[~ill] < least_called(given[ill])).mean()),
         }
 
     found = intervals(figures, rows, seed, resamples)
-    ill, healthy = _groups(rows)
+    ill, healthy = count_groups(rows)
     asked = {
         "sensitivity": ill,
         "specificity": healthy,
@@ -60,7 +60,7 @@ def tumor_auroc(rows: Sequence[Row], tumor: npt.NDArray[np.float64], seed: int, 
     def figures(chosen: Chosen) -> dict[str, float]:
         return {"auroc": area_under_roc(tumor[chosen], shows[chosen])}
 
-    return bounded(intervals(figures, rows, seed, resamples)["auroc"], min(_groups(rows)))
+    return bounded(intervals(figures, rows, seed, resamples)["auroc"], min(count_groups(rows)))
 
 
 def shows_tumor(rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
@@ -86,12 +86,12 @@ def tumor_table(report: Report) -> str:
     return table(["source", "slices", *SHOWN.values()], lines)
 
 
-def _least_called(tumor: npt.NDArray[np.float64]) -> float:
+def least_called(tumor: npt.NDArray[np.float64]) -> float:
     """The highest threshold that still calls a share of at least `SENSITIVITY` of these probabilities (N,)."""
     return float(np.sort(tumor)[int(len(tumor) * (1 - SENSITIVITY))])
 
 
-def _groups(rows: Sequence[Row]) -> tuple[int, int]:
+def count_groups(rows: Sequence[Row]) -> tuple[int, int]:
     """Groups with a tumour, and groups without."""
     kinds = [{(row.dataset, row.group) for row in rows if (row.label != NO_TUMOR) == shows} for shows in (True, False)]
     return len(kinds[0]), len(kinds[1])

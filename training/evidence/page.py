@@ -9,6 +9,7 @@ from training.evidence.kept import Kept
 from training.evidence.left_out import left_out
 from training.evidence.published import NOT_YET, Plan, Study, comparison
 from training.evidence.robustness import robustness
+from training.evidence.thresholds import thresholds
 from training.evidence.whole_heads import whole_heads
 from training.misclassified import PUBLIC_SHEET
 from training.pruning_report import PRUNING
@@ -37,6 +38,7 @@ def evidence(plan: Plan, kept: Kept, page: Path) -> Iterator[str]:
     yield section(plan.robustness.title, _by_run(plan.robustness, kept, robustness))
     yield section(plan.whole_heads.title, whole_heads(plan.whole_heads, kept))
     yield section(plan.left_out.title, left_out(plan.left_out, kept))
+    yield section(plan.thresholds.title, _by_run(plan.thresholds, kept, thresholds))
     yield section(plan.cross.title, sources.cross(plan.cross, kept))
     yield section("Misclassified", _misclassified(kept, page))
 

@@ -132,12 +132,14 @@ class Plan(_Strict):
     robustness: Study
     whole_heads: Study
     left_out: LeftOut
+    thresholds: Study
 
     @property
     def shown(self) -> Sequence[Study | Candidate]:
         """Whatever names runs besides the rows."""
         return (*self.curves, *self.networks, self.balance, self.binary, self.crossvalidations, self.levers, self.theta,
-                self.cross, self.shortcut, self.robustness, self.whole_heads, *self.left_out.candidates)  # fmt: skip
+                self.cross, self.shortcut, self.robustness, self.whole_heads, self.thresholds,
+                *self.left_out.candidates)  # fmt: skip
 
 
 def read_plan(path: Path = PUBLISHED) -> Plan:

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 
 from service.contract.card import REPORT_FILE
 from training.evidence.kept import Kept
+from training.evidence.published import Plan, Study
 from training.intervals import Interval
 from training.report import Report, Source, TumorOrNot
 from training.tumor import SHOWN
 
+STUDIES = tuple(name for name, field in Plan.model_fields.items() if field.annotation is Study)
+"""Studies that a plan must have, by their keys."""
 Put = Callable[[str, str, BaseModel], None]
 
 

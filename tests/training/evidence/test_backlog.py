@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from service.contract.card import REPORT_FILE
+from tests.training.evidence.conftest import STUDIES
 from training.__main__ import main
 from training.config import Recipe
 from training.evidence.backlog import Ended, work_off
@@ -17,8 +18,7 @@ from training.history import HISTORY
 from training.origin import read_origin
 
 EMPTY = {"title": "Nothing", "runs": []}
-KEYS = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "whole_heads")
-BARE = dict.fromkeys(KEYS, EMPTY) | {"left_out": {"title": "Nothing"}}
+BARE = dict.fromkeys(STUDIES, EMPTY) | {"left_out": {"title": "Nothing"}}
 """A plan that shows no run."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.contract.card import REPORT_FILE
+from tests.training.evidence.conftest import STUDIES
 from training.beside import measure_beside
 from training.config import read_recipe
 from training.crossvalidate import CROSSVALIDATION, CrossValidation, Spread
@@ -26,7 +27,6 @@ from training.run import RECIPE
 from training.shortcut import measure_shortcut
 from training.tune import BEST_TRIAL
 
-STUDIES = ("balance", "binary", "crossvalidations", "levers", "theta", "cross", "shortcut", "robustness", "whole_heads")
 METHODS = (("oneshot", 50, 1.0), ("channels", 50, 0.4))
 
 
