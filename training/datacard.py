@@ -1,7 +1,7 @@
 """What a run's pictures are: counts, sizes, modes, what leaks between its splits, and a sheet to look at."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +14,13 @@ from service.contract.preprocess import to_grey
 from training.config import DataConfig, Recipe
 from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
 from training.data.index import NO_FOLD, Row, read_index
-from training.data.leaks import leaks
+from training.data.leaks import leaks, resembling
 from training.data.provenance import provenance
 from training.errors import made_by
 from training.index import INDEX, UNREADABLE
+from training.predictions import PREDICTIONS, read_predictions
 from training.tables import bullets, section, table
+from training.unleaked import unleaked
 
 CARD = "data.md"
 SHEET = "contact.png"
@@ -38,6 +40,10 @@ def write_datacard(recipe: Recipe, data: Path, run: Path) -> Path:
     rows = read_index(made_by("index", run / INDEX), recipe.data.datasets)
     with ThreadPoolExecutor() as pool:
         seen = list(track(pool.map(lambda row: _see(data / row.path), rows), "look at pictures", total=len(rows)))
+    alike = {
+        "by the whole pictures": near_duplicates(np.stack([of.small for of in seen])),
+        "without dark borders": near_duplicates(np.stack([of.cut for of in seen])),
+    }
     unreadable = made_by("index", run / UNREADABLE).read_text().splitlines()
     sections = (
         f"# Pictures of {recipe.name}",
@@ -48,10 +54,9 @@ def write_datacard(recipe: Recipe, data: Path, run: Path) -> Path:
             "What leaks",
             "Held-out slices that have a near-duplicate (flips and turns included) among the training slices; by the "
             "whole pictures, and by what a network is shown of them, without dark borders:\n\n"
-            + table(
-                ["split", "label", "slices", "leaking", "leaking, without borders"], _leaking(rows, seen, recipe.data)
-            ),
+            + table(["split", "label", "slices", *alike], _leaking(rows, alike, recipe.data)),
         ),
+        *_answered(rows, alike, recipe, run),
         section("Unreadable", bullets(unreadable) or "Nothing."),
         f"![Contact sheet]({SHEET})",
     )
@@ -80,15 +85,24 @@ def _see(path: Path) -> Seen:
         return Seen(image.mode, thumbnail(image), cut_thumbnail(image))
 
 
-def _leaking(rows: Sequence[Row], seen: Sequence[Seen], data: DataConfig) -> Iterator[list[str]]:
+def _leaking(rows: Sequence[Row], alike: Mapping[str, Sequence[int]], data: DataConfig) -> Iterator[list[str]]:
     held_out = {"test": data.test_folds} if data.refit else {"val": data.val_folds, "test": data.test_folds}
     held_out |= {"left out": (NO_FOLD,)} if data.leave_out else {}
-    kinds = [near_duplicates(np.stack(small)) for small in ([of.small for of in seen], [of.cut for of in seen])]
     for split, folds in held_out.items():
-        whole, cut = (leaks(rows, groups, data.learnt_folds, folds) for groups in kinds)
+        whole, cut = (leaks(rows, groups, data.learnt_folds, folds) for groups in alike.values())
         for label, found in whole.items():
             counts = (f"{of.leaking} ({of.leaking / of.slices:.1%})" for of in (found, cut[label]))
             yield [split, label, str(found.slices), *counts]
+
+
+def _answered(rows: Sequence[Row], alike: Mapping[str, Sequence[int]], recipe: Recipe, run: Path) -> Iterator[str]:
+    """Nothing of a run that was not measured yet."""
+    if (run / PREDICTIONS).exists():
+        resembles = {kind: resembling(rows, groups, recipe.data.learnt_folds) for kind, groups in alike.items()}
+        words = f"Answers of `{PREDICTIONS}`, of all held-out slices and of those that do not leak, as told above:"
+        head = ["slices of", "figure", "all", *(f"not leaking, {kind}" for kind in alike)]
+        answered = unleaked(rows, resembles, read_predictions(run), recipe.class_names)
+        yield section("What the leaks are worth", f"{words}\n\n{table(head, answered)}")
 
 
 def _source(dataset: str, split: str) -> str:

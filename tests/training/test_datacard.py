@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from service.contract.card import REPORT_FILE
 from training.config import Recipe, read_recipe
 from training.data.index import read_index, write_index
 from training.datacard import write_datacard
 from training.index import INDEX, index
+from training.predictions import PREDICTIONS
+from training.report import Report
+from training.run import RECIPE
 
 
 @pytest.fixture
@@ -60,3 +64,16 @@ def test_a_picture_that_differs_by_its_border_alone_leaks(pictures: Path, recipe
 def test_a_source_left_out_may_leak_too(left_out: Path, pictures: Path) -> None:
     text = write_datacard(read_recipe(left_out / "recipe.json"), pictures, left_out).read_text()
     assert "| left out | glioma | 2 | 0 (0.0%) |" in text
+
+
+def test_a_measured_run_says_what_its_leaks_are_worth(finished: Path, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    chosen = read_recipe(run / RECIPE)
+    answered = [
+        line for line in write_datacard(chosen, pictures, run).read_text().splitlines() if "known class" in line
+    ]
+    report = Report.model_validate_json((run / REPORT_FILE).read_bytes())
+    asked = f"{report.figures['accuracy'].value:.4f} of {sum(map(sum, report.confusion))}"
+    assert answered == [f"| all test folds | accuracy, known class | {asked} | {asked} | {asked} |"]
+    (run / PREDICTIONS).unlink()
+    assert "What the leaks are worth" not in write_datacard(chosen, pictures, run).read_text()

@@ -19,14 +19,19 @@ def leaks(
     rows: Sequence[Row], groups: Sequence[int], train_folds: Sequence[int], folds: Sequence[int]
 ) -> dict[str, Leak]:
     """By label, for the slices of `folds`; `groups` (one a row) joins near-duplicates, whatever the index says."""
-    trained = {group for row, group in zip(rows, groups, strict=True) if row.fold in train_folds}
     slices: Counter[str] = Counter()
     leaking: Counter[str] = Counter()
-    for row, group in zip(rows, groups, strict=True):
+    for row, leaks_here in zip(rows, resembling(rows, groups, train_folds), strict=True):
         if row.fold in folds:
             slices[row.label] += 1
-            leaking[row.label] += group in trained
+            leaking[row.label] += leaks_here
     return {label: Leak(slices[label], leaking[label]) for label in sorted(slices)}
+
+
+def resembling(rows: Sequence[Row], groups: Sequence[int], train_folds: Sequence[int]) -> list[bool]:
+    """Of each row whether its group, one a row, has a slice of the training folds."""
+    trained = {group for row, group in zip(rows, groups, strict=True) if row.fold in train_folds}
+    return [group in trained for group in groups]
 
 
 def alike(rows: Sequence[Row]) -> dict[str, int]:
