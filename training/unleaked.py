@@ -23,7 +23,8 @@ def unleaked(
 ) -> Iterator[list[str]]:
     """One line a split and figure: of all answers, lines of predictions.csv, then without each kind of `resembling`.
 
-    That says of each row whether it resembles a training slice. Sources left out whole stand by name; a figure that cannot be asked of a split has no line.
+    That says of each row whether it resembles a training slice. Sources left out whole stand by name; a figure that
+    cannot be asked of a split has no line.
     """
     of_path = {row.path: place for place, row in enumerate(rows)}
     places = [of_path[answer["path"]] for answer in answers]
