@@ -16,64 +16,15 @@ from pydantic import (
 
 from service.contract.probabilities import NO_TUMOR
 from training.augmentconfig import AugmentConfig
+from training.dataconfig import UNKNOWN_TUMOR, DataConfig
 from training.errors import RecipeError
 from training.recipefile import read_raw
 from training.strict import Share, Strict
 
 UNET = "unet/"
 """`unet/resnet18` is a U-Net with this encoder."""
-UNKNOWN_TUMOR = "tumor"
-"""Label of a slice that shows a tumour of unknown type: any class but `no_tumor` is right."""
-
-
-class DataConfig(Strict):
-    """Which slices are used, and for what."""
-
-    datasets: tuple[str, ...]
-    licence: str
-    split_by: str = Field(description="How the folds were made, in words for the card.")
-    split: Literal["published", "group", "random", "official"] = Field(
-        "published", description="Who makes the folds; see `training.data.arrange`."
-    )
-    folds: PositiveInt = Field(5, description="Folds that are dealt where none are published.")
-    seed: int | None = Field(None, description="What they are dealt by; none: the recipe's own seed.")
-    relabel: dict[str, str] = Field({}, description="Labels to be read as another one, such as glioma: tumor.")
-    leave_out: tuple[str, ...] = Field((), description="Datasets that no fold holds: measured whole, as a new source.")
-    keep: Literal["original", "copy"] = Field(
-        "original", description="Of a picture and its copy in another dataset; the original goes with its whole group."
-    )
-    train_folds: tuple[int, ...]
-    val_folds: tuple[int, ...]
-    test_folds: tuple[int, ...]
-    refit: bool = Field(False, description="Whether the validation folds are learnt too, once choices are made.")
-    shares: dict[str, PositiveFloat] = Field(description="Share of each label in an epoch; they need not sum to 1.")
-    epoch_slices: PositiveInt = Field(description="Slices drawn an epoch.")
-    outlines: dict[str, str] = Field({}, description="Tumour outlines of a dataset, a JSON file below the data folder.")
-
-    @model_validator(mode="after")
-    def _folds_are_disjoint(self) -> Self:
-        folds = self.train_folds + self.val_folds + self.test_folds
-        if len(set(folds)) != len(folds):
-            raise ValueError("a fold is used by two splits")
-        if not all(1 <= fold <= self.folds for fold in folds):
-            raise ValueError(f"folds are numbered from 1 to {self.folds}")
-        return self
-
-    @property
-    def learnt_folds(self) -> tuple[int, ...]:
-        """What is learnt from: the training folds, and of a refit the validation folds."""
-        return self.train_folds + (self.val_folds if self.refit else ())
-
-    @property
-    def validated_folds(self) -> tuple[int, ...]:
-        """The validation folds; none of a refit, which learns them."""
-        return () if self.refit else self.val_folds
-
-    @model_validator(mode="after")
-    def _left_out_is_there(self) -> Self:
-        if set(self.leave_out) - set(self.datasets):
-            raise ValueError("leave_out names a dataset that is not among the datasets")
-        return self
+DOUBT = -2.0
+"""At this logit a tumour fills an eighth of a cell."""
 
 
 class Stage(Strict):
@@ -135,6 +86,9 @@ class Recipe(Strict):
     cells: bool = Field(
         False, description="Whether the logit of a tumour in the likeliest cell is added to every tumour's."
     )
+    doubt: float = Field(
+        DOUBT, description="The logit of a cell that speaks neither for nor against: the higher, the less is a tumour."
+    )
     weights: Literal["pretrained"] | Path | Annotated[tuple[Path, ...], Field(min_length=2)] | None = Field(
         None, description="A file or several, or timm's own by download; none starts from random weights."
     )
@@ -189,16 +143,22 @@ class Recipe(Strict):
             raise ValueError("augment.mixup and augment.cutmix both blend two slices: use one of them")
         if (self.augment.cut or self.augment.graft) and (NO_TUMOR not in self.class_names or not self.data.outlines):
             raise ValueError(f"augment.cut and augment.graft need data.outlines and the class {NO_TUMOR}")
+        if set(self.augment.infiltrating) - set(self.class_names):
+            raise ValueError("augment.infiltrating names what is no class")
+        if self.best_by == "val_dice" and self.optimizer.theta is None:
+            raise ValueError("best_by val_dice needs optimizer.theta: masks are measured where they are learnt so")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_can_answer(self) -> Self:
+        if self.doubt != DOUBT and not self.cells:
+            raise ValueError("doubt is of cells: a recipe without them has none")
         if self.cells and self.distill.teachers:
             raise ValueError("cells are no part of what is taught, and teachers answer with theirs: use one of the two")
         if self.cells and self.architecture.startswith(UNET):
             raise ValueError("a U-Net draws its mask from finer maps than its classes: it has no cells to answer by")
         if self.cells and (NO_TUMOR not in self.class_names or not self.optimizer.outlines_count):
             raise ValueError(f"cells are learnt from outlines and need the class {NO_TUMOR}")
-        if set(self.augment.infiltrating) - set(self.class_names):
-            raise ValueError("augment.infiltrating names what is no class")
-        if self.best_by == "val_dice" and self.optimizer.theta is None:
-            raise ValueError("best_by val_dice needs optimizer.theta: masks are measured where they are learnt so")
         return self
 
     @model_validator(mode="after")

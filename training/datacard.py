@@ -11,11 +11,12 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.progress import track
 
 from service.contract.preprocess import to_grey
-from training.config import DataConfig, Recipe
+from training.config import Recipe
 from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
 from training.data.index import NO_FOLD, Row, read_index
 from training.data.leaks import leaks, resembling
 from training.data.provenance import provenance
+from training.dataconfig import DataConfig
 from training.errors import made_by
 from training.index import INDEX, UNREADABLE
 from training.predictions import PREDICTIONS, read_predictions

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from service.contract.card import CARD_FILE, MODEL_FILE, InputSpec, read_card
 from service.contract.probabilities import NO_TUMOR, probabilities, tumor_probability
 from training.calibrate import read_temperature
-from training.config import UNKNOWN_TUMOR, read_recipe
+from training.config import read_recipe
 from training.data.folders import Found, rows_of_folders
 from training.data.index import Row, read_index, sha256_of
 from training.data.slices import read_slices
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import DataError, RecipeError, made_by
 from training.export import read_graph
 from training.graph import Graph

@@ -19,9 +19,9 @@ from PIL import Image
 from pydantic import NonNegativeInt, ValidationError, model_validator
 
 from service.contract.probabilities import NO_TUMOR
-from training.config import UNKNOWN_TUMOR
 from training.data.index import Row, read_index, sha256_of, write_index
 from training.data.volumes import PLANES, Inside, Volume, areas, cuts, read_outline, read_volume
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import DataError
 from training.index import INDEX
 from training.line import say

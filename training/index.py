@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training import checkpoint
-from training.config import UNKNOWN_TUMOR, Recipe
+from training.config import Recipe
 from training.data.arrange import arrange
 from training.data.folders import rows_of_folders
 from training.data.index import NO_FOLD, Row, read_index, refuse_split_groups, write_index
 from training.data.leaks import Leak, alike, leaks
 from training.data.published import faults_of, rows_of_published
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import DataError
 
 INDEX = "index.csv"

@@ -1,7 +1,7 @@
 """What a network of this line cannot do, with the figures that show it."""
 
 from training.baselines import LOGISTIC
-from training.config import UNKNOWN_TUMOR
+from training.dataconfig import UNKNOWN_TUMOR
 from training.report import Report, Source
 
 INTENDED_USE = (

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageOps
 
 from service.contract.preprocess import to_grey
-from training.config import UNKNOWN_TUMOR, Recipe, read_recipe
+from training.config import Recipe, read_recipe
 from training.data.index import Row, read_index
 from training.data.provenance import PUBLISHABLE
 from training.data.slices import allowed_classes
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import made_by
 from training.index import INDEX
 from training.predictions import PREDICTIONS, read_predictions

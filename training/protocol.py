@@ -1,7 +1,7 @@
 """In words: how a run was split and measured, and what its figures do not say."""
 
-from training.config import DataConfig
 from training.data.provenance import provenance
+from training.dataconfig import DataConfig
 
 
 def protocol(data: DataConfig) -> str:

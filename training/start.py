@@ -36,6 +36,7 @@ def bare_network(recipe: Recipe, *, pretrained: bool = False) -> Classifier:
         dense=recipe.dense,
         sigmoid=recipe.head == "sigmoid",
         absent=recipe.class_names.index(NO_TUMOR) if recipe.cells else None,
+        doubt=recipe.doubt,
         pretrained=pretrained,
     )
     if recipe.channels:

@@ -12,9 +12,10 @@ from PIL import ImageOps
 
 from training import calibrate, checkpoint, evaluate, export, index, train
 from training.augmentconfig import AugmentConfig
-from training.config import DataConfig, OptimizerConfig, Recipe, Stage
+from training.config import OptimizerConfig, Recipe, Stage
 from training.data.index import NO_FOLD, read_index, write_index
 from training.data.phantom import PLACES, draw_phantom
+from training.dataconfig import DataConfig
 from training.index import INDEX
 from training.judge.explanations import judge_explanations
 from training.run import RECIPE

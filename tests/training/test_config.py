@@ -73,6 +73,7 @@ def test_a_change_without_a_value_is_refused(recipe: Recipe, tmp_path: Path) -> 
         (["data.refit=true", "optimizer.schedule=plateau"], "no validation"),
         (["temperature_of=runs/other"], "of a refit alone"),
         (["cells=true"], "learnt from outlines"),
+        (["doubt=0"], "doubt is of cells"),
         (["weights=[a.pt, b.pt]"], "several weights go as a mean alone"),
         (["weights=[]"], "at least 2"),
         (["stages=[{size: 32, epochs: 0}]", "size=32", "data.refit=true"], "no epoch"),

@@ -14,8 +14,9 @@ import yaml
 
 from service.contract.probabilities import NO_TUMOR
 from training import index
-from training.config import UNKNOWN_TUMOR, Recipe
+from training.config import Recipe
 from training.data.index import read_index
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import DataError
 from training.heads import ASKED, heads, read_heads
 from training.index import INDEX

@@ -292,6 +292,8 @@ def test_cells_are_averaged_with_the_network_and_kept_as_what_draws(run: Path, o
     assert not torch.equal(kept["outline"]["weight"], last["network"]["cells.weight"])
     network = load_best(changed, run)
     assert load_outline(network, run) is network.cells
+    assert network.doubt == changed.doubt
+    assert bare_network(changed.model_copy(update={"doubt": 0.5})).doubt == 0.5
 
 
 def test_cells_go_on_after_an_interruption_as_if_there_had_been_none(

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from training.config import DataConfig
 from training.data.index import NO_FOLD, TESTING, Row
 from training.data.splits import assign_folds
+from training.dataconfig import DataConfig
 from training.errors import DataError
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 from rich.progress import track
 
 from service.contract.probabilities import NO_TUMOR
-from training.config import UNKNOWN_TUMOR
 from training.data.groups import Thumbnail, cut_thumbnail, near_duplicates, thumbnail
 from training.data.index import NO_FOLD, TESTING, TRAINING, Row, sha256_of
+from training.dataconfig import UNKNOWN_TUMOR
 from training.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})

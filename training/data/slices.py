@@ -15,8 +15,8 @@ from service.contract import preprocess as contract
 from service.contract.card import InputSpec
 from service.contract.preprocess import preprocess, to_grey
 from service.contract.probabilities import NO_TUMOR
-from training.config import UNKNOWN_TUMOR, DataConfig
 from training.data.index import Row
+from training.dataconfig import UNKNOWN_TUMOR, DataConfig
 from training.whole import whole
 
 Change = Callable[[Image.Image], Image.Image]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from training.config import DataConfig
+from training.dataconfig import DataConfig
 from training.intervals import Interval
 from training.judge.report import ExplanationReport, MapFigures
 from training.tables import listed, number, table

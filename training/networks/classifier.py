@@ -14,8 +14,6 @@ from training.networks.unet import UNet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-DOUBT = -2.0
-"""A cell's logit at which it speaks neither for a tumour nor against: a tumour fills an eighth of it."""
 
 
 class Output(NamedTuple):
@@ -29,7 +27,8 @@ class Classifier(nn.Module):
     """Slices (N, h, w), uint8 or float in 0–255, to `Output`; scaling and normalisation are inside.
 
     With `absent`, the index of the class without a tumour, the logit of a tumour in the likeliest cell of the last
-    feature map is added to every tumour's once the network answers (max pooling of instances, Oquab et al. 2015, §3).
+    feature map is added to every tumour's once the network answers (max pooling of instances, Oquab et al. 2015, §3),
+    counted from `doubt`, where it speaks neither for a tumour nor against one.
     Cells learn from outlines, where the scanner and the plane of a slice, which all its cells share, tell nothing; and
     from these alone, since a sum that learns classes leaves to each part what the other one lacks: while it trains,
     logits and what is told of them are the head's.
@@ -51,6 +50,7 @@ class Classifier(nn.Module):
         dense: Sequence[int] = (),
         sigmoid: bool = False,
         absent: int | None = None,
+        doubt: float = 0.0,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
@@ -61,6 +61,7 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = new_head(self.backbone.num_features, classes, sigmoid=sigmoid)
         self.cells = None if absent is None else self._new_cells()
+        self.doubt = doubt
         self.frozen = False
         tumors = torch.tensor([place != absent for place in range(classes)]).float()
         self.register_buffer("tumors", tumors, persistent=False)
@@ -90,7 +91,7 @@ class Classifier(nn.Module):
         logits = self.head(self.dropout(embedding))
         if self.cells is not None and not self.training:
             likeliest = F.max_pool2d(self.cells(features), features.shape[-2:]).flatten(1)
-            logits = logits + (likeliest - DOUBT) * self.tumors
+            logits = logits + (likeliest - self.doubt) * self.tumors
         return Output(logits, embedding)
 
     def new_outline_head(self) -> nn.Module:

@@ -2,9 +2,10 @@ from collections import Counter
 
 import pytest
 
-from training.config import DataConfig, Recipe
+from training.config import Recipe
 from training.data.arrange import arrange
 from training.data.index import NO_FOLD, Row, refuse_split_groups
+from training.dataconfig import DataConfig
 from training.errors import DataError
 
 
