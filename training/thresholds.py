@@ -14,8 +14,8 @@ from training.tumor import SENSITIVITY, count_groups, least_called, shows_tumor
 
 GRID = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 HALVINGS = 500
-FEWEST = 4
-"""Groups of either kind that there must be before a threshold is chosen on half of them."""
+FEWEST = 20
+"""Groups of either kind that there must be: half of them choose a threshold, and ten tumours are few to choose by."""
 HEAD = ("threshold", "sensitivity", "specificity")
 
 Tumor = npt.NDArray[np.float64]
