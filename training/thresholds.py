@@ -9,7 +9,7 @@ import numpy.typing as npt
 from training.data.index import Row
 from training.intervals import Chosen, Interval, bounded, intervals, percentiles
 from training.report import AtThreshold, OwnThreshold, Thresholds
-from training.tables import number, table
+from training.tables import number
 from training.tumor import SENSITIVITY, count_groups, least_called, shows_tumor
 
 GRID = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -26,11 +26,6 @@ def thresholds(rows: Sequence[Row], tumor: Tumor, seed: int, resamples: int) -> 
     """Each threshold of `GRID` for tumour probabilities (N,), and one's own; both kinds of slices must be there."""
     own = _own(rows, tumor, seed) if min(count_groups(rows)) >= FEWEST else None
     return Thresholds(points=_points(rows, tumor, seed, resamples), own=own)
-
-
-def threshold_table(found: Thresholds) -> str:
-    """One line a threshold, in Markdown."""
-    return table(HEAD, threshold_lines(found))
 
 
 def threshold_lines(found: Thresholds) -> Iterator[list[str]]:

@@ -3,7 +3,7 @@ import pytest
 
 from tests.training.test_tumor import ROWS, row
 from training.tables import number
-from training.thresholds import GRID, _halvings, threshold_table, thresholds
+from training.thresholds import GRID, _halvings, threshold_lines, thresholds
 from training.tumor import tumor_intervals
 
 
@@ -57,10 +57,10 @@ def test_few_groups_choose_nothing() -> None:
     assert thresholds(rows, np.linspace(1, 0, 38), seed=1, resamples=20).own is None
 
 
-def test_the_table_has_a_line_a_threshold_and_one_for_ones_own() -> None:
+def test_there_is_a_line_a_threshold_and_one_for_ones_own() -> None:
     found = thresholds(ROWS, tumor(4), seed=1, resamples=20)
-    lines = threshold_table(found).splitlines()
-    assert len(lines) == 2 + len(GRID) + 1
+    *lines, (words, *rates) = threshold_lines(found)
+    assert [float(at) for at, *_ in lines] == list(GRID)
     assert found.own
-    assert lines[-1].startswith("| one's own, chosen on 30 groups: ")
-    assert lines[-1].endswith(f"| {number(found.own.sensitivity, 3)} | {number(found.own.specificity, 3)} |")
+    assert words.startswith("one's own, chosen on 30 groups: ")
+    assert rates == [number(found.own.sensitivity, 3), number(found.own.specificity, 3)]
