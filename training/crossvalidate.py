@@ -20,7 +20,7 @@ from training.history import chosen_line, read_history
 from training.index import INDEX, Lister, index
 from training.intervals import RESAMPLES, Interval
 from training.misclassified import draw_misclassified
-from training.predictions import read_predictions
+from training.predictions import read_predictions, told
 from training.progress import Watcher, nobody
 from training.report import Report
 from training.run import RECIPE
@@ -147,7 +147,7 @@ def _refuse_other_rows(run: Path) -> None:
 
 def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
     """Every fold's answers to its test slices of known class, each from the network that never saw them."""
-    rows, probs = [], []
+    rows, lines = [], []
     for run in runs:
         indexed = {row.path: row for row in read_index(run / INDEX)}
         tested = read_recipe(run / RECIPE).data.test_folds
@@ -155,8 +155,8 @@ def _pool(recipe: Recipe, runs: Sequence[Path]) -> measure.Predictions:
             row = indexed[line["path"]]
             if row.label in recipe.class_names and row.fold in tested:
                 rows.append(row)
-                probs.append([float(line[name]) for name in recipe.class_names])
-    return measure.Predictions.told(rows, np.array(probs), recipe.class_names)
+                lines.append(line)
+    return measure.Predictions.told(rows, told(lines, recipe.class_names), recipe.class_names)
 
 
 def _spread(values: Sequence[float]) -> Spread:

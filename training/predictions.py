@@ -4,6 +4,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from service.contract.probabilities import Probabilities
 from training.errors import made_by
 from training.measure import Predictions
 from training.whole import whole
@@ -27,3 +30,8 @@ def read_predictions(run: Path) -> Sequence[dict[str, str]]:
     """The lines that `evaluate` wrote."""
     with made_by("evaluate", run / PREDICTIONS).open(newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def told(lines: Sequence[dict[str, str]], names: Sequence[str]) -> Probabilities:
+    """The probabilities (N, classes) that N lines hold, `names` ordering the columns."""
+    return np.array([[float(line[name]) for name in names] for line in lines])

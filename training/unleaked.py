@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from training import scores
 from training.data.index import NO_FOLD, Row
 from training.measure import ALL, Predictions
 from training.paired import asks_both
+from training.predictions import told
 from training.tumor import shows_tumor
-
-Keep = npt.NDArray[np.bool_]
-"""Which answers (N,) count."""
 
 
 def unleaked(
@@ -28,18 +25,16 @@ def unleaked(
     """
     of_path = {row.path: place for place, row in enumerate(rows)}
     places = [of_path[answer["path"]] for answer in answers]
-    told = Predictions.told(
-        [rows[place] for place in places], np.array([[float(line[name]) for name in names] for line in answers]), names
-    )
+    asked = Predictions.told([rows[place] for place in places], told(answers, names), names)
     clear = [~np.array(each)[places] for each in resembling.values()]
-    splits = np.array([row.dataset if row.fold == NO_FOLD else ALL for row in told.slices.rows])
+    splits = np.array([row.dataset if row.fold == NO_FOLD else ALL for row in asked.slices.rows])
     for split in sorted(set(splits.tolist())):
         here = splits == split
-        known, every = here & told.slices.known, told.select(here)
+        known, every = here & asked.slices.known, asked.select(here)
         if known.any():
-            yield [split, "accuracy, known class", *(_accuracy(told.select(known & keep)) for keep in (known, *clear))]
+            yield [split, "accuracy, known class", *(_accuracy(asked.select(known & keep)) for keep in (known, *clear))]
         if asks_both(every.slices, names):
-            yield [split, "tumour or not, AUROC", *(_area(told.select(here & keep)) for keep in (here, *clear))]
+            yield [split, "tumour or not, AUROC", *(_area(asked.select(here & keep)) for keep in (here, *clear))]
 
 
 def _accuracy(asked: Predictions) -> str:
