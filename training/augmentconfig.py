@@ -13,6 +13,7 @@ class AugmentConfig(Strict):
     source_scale: PositiveFloat = Field(1.25, description="Resolution of the stored slice over the network's.")
     mirror: Share = 0.5
     rotation: NonNegativeFloat = Field(15.0, description="Largest angle, degrees.")
+    angles: tuple[float, ...] = Field((), description="Degrees, one of which each slice is turned by besides.")
     shift: Span = Field(0.06, description="Largest shift, share of the side.")
     zoom: Span = Field(0.15, description="Largest zoom in or out, as |ln scale|.")
     stretch: Span = Field(0.1, description="Largest change of aspect, as |ln ratio|.")

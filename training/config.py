@@ -107,8 +107,10 @@ class Recipe(Strict):
     temperature_of: Path | None = Field(
         None, description="The run that held out what a refit learns, and gives its temperature; none: 1."
     )
-    draw: Literal["weighted", "once"] = Field(
-        "weighted", description="data.epoch_slices by data.shares, or each training slice once an epoch."
+    draw: Literal["weighted", "once", "added"] = Field(
+        "weighted",
+        description="data.epoch_slices by data.shares, or each training slice once an epoch; added: and of each label "
+        "as many again, altered by augment as the rest is not, as it has fewer than the most frequent one.",
     )
     best_by: Literal["val_macro_f1", "val_accuracy", "val_loss", "val_dice"] = Field(
         "val_macro_f1", description="The figure that chooses the epoch, lowers the learning rate and stops the run."

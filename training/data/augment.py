@@ -73,6 +73,8 @@ def move(
     """
     n = len(grey)
     angle = _uniform(n, math.radians(config.rotation), generator)
+    if config.angles:
+        angle += torch.tensor(config.angles).deg2rad()[torch.randint(len(config.angles), (n,), generator=generator)]
     scale = _uniform(n, config.zoom, generator).exp()
     ratio = (_uniform(n, config.stretch, generator) / 2).exp()
     across, down = _uniform(n, 2 * config.shift, generator), _uniform(n, 2 * config.shift, generator)

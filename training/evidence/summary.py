@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from training.batches import drawn_of
 from training.config import Recipe, read_recipe
 from training.data.index import read_index
 from training.history import chosen_line, read_history
@@ -72,6 +73,6 @@ def summarise(run: Path) -> Summary:
 
 
 def _count(recipe: Recipe, run: Path) -> tuple[int, int]:
-    folds = [row.fold for row in read_index(run / INDEX)]
-    train, val = (sum(fold in of for fold in folds) for of in (recipe.data.learnt_folds, recipe.data.validated_folds))
-    return (train if recipe.draw == "once" else recipe.data.epoch_slices), val
+    rows = read_index(run / INDEX)
+    learnt = [row.label for row in rows if row.fold in recipe.data.learnt_folds]
+    return drawn_of(recipe, learnt), sum(row.fold in recipe.data.validated_folds for row in rows)

@@ -64,6 +64,18 @@ def test_a_certain_mirror_is_a_mirror() -> None:
     torch.testing.assert_close(out, heads().flip(-1).float(), atol=0.51, rtol=0)
 
 
+def test_each_slice_is_turned_by_one_of_the_angles() -> None:
+    slices = torch.cat([heads()] * 4)
+    out = augmented(slices, 40, STILL.model_copy(update={"angles": (90.0, 180.0)}), seeded(1))
+    turns = [torch.rot90(slices.float(), times, (1, 2)) for times in (1, 2, 3)]
+    near = torch.stack([(out - turned).abs().amax(dim=(1, 2)) < 1 for turned in turns])
+    half, quarter = near[1], near[0] | near[2]
+    assert (half ^ quarter).all()
+    assert half.any()
+    assert quarter.any()
+    assert not (near[0].any() and near[2].any())
+
+
 def test_slices_of_a_batch_move_differently() -> None:
     out = augmented(heads()[:1].expand(4, -1, -1), 32, AugmentConfig(), seeded(1))
     assert all(not torch.equal(out[0], other) for other in out[1:])

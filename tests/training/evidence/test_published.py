@@ -217,5 +217,5 @@ def test_how_sartaj_is_dealt_and_classes_evened_out_is_said() -> None:
     assert (data.folds, parts) == (10, [8, 1, 1])
     notes = " ".join(read_plan().notes)
     assert "(80/10/10)" in notes
-    assert (even.draw, even.augment.rotation) == ("weighted", 225)
-    assert "by any angle up to 225° either way" in notes
+    assert (even.draw, even.augment.angles, even.augment.rotation) == ("added", (45, 225), 0)
+    assert "turns these by 45° or by 225°" in notes
