@@ -92,10 +92,11 @@ class Recipe(Strict):
     weights: Literal["pretrained"] | Path | Annotated[tuple[Path, ...], Field(min_length=2)] | None = Field(
         None, description="A file or several, or timm's own by download; none starts from random weights."
     )
-    weights_as: Literal["trunk", "convolutions", "whole", "mean"] = Field(
+    weights_as: Literal["trunk", "convolutions", "whole", "mean", "graph"] = Field(
         "trunk",
-        description="What the file gives: a trunk, an EfficientNet-Lite's convolutions, or a run's checkpoint; several "
-        "give the mean of theirs, a uniform soup (Wortsman et al. 2022).",
+        description="What the file gives: a trunk, an EfficientNet-Lite's convolutions, a run's checkpoint, or the "
+        "model.onnx of a registered version; several checkpoints give the mean of theirs, a uniform soup (Wortsman et "
+        "al. 2022).",
     )
     channels: Path | None = Field(None, description="Which channels `prune` cut away, a JSON file.")
     keep_zeros: bool = Field(False, description="Weights that are 0 at the start stay 0, as `prune` left them.")
@@ -159,8 +160,10 @@ class Recipe(Strict):
             raise ValueError("cells are no part of what is taught, and teachers answer with theirs: use one of the two")
         if self.cells and self.architecture.startswith(UNET):
             raise ValueError("a U-Net draws its mask from finer maps than its classes: it has no cells to answer by")
-        if self.cells and (NO_TUMOR not in self.class_names or not self.optimizer.outlines_count):
-            raise ValueError(f"cells are learnt from outlines and need the class {NO_TUMOR}")
+        if self.cells and NO_TUMOR not in self.class_names:
+            raise ValueError(f"cells need the class {NO_TUMOR}")
+        if self.cells and not self.optimizer.outlines_count and not self.begins_whole:
+            raise ValueError("cells are learnt from outlines, or come with the whole weights of others")
         return self
 
     @model_validator(mode="after")
@@ -179,7 +182,7 @@ class Recipe(Strict):
     def _a_refit_asks_no_validation(self) -> Self:
         if self.data.refit and self.optimizer.schedule == "plateau":
             raise ValueError("a refit has no validation that could lower its learning rate")
-        if not self.epochs and not (self.data.refit and self.weights_as in {"whole", "mean"}):
+        if not self.epochs and not (self.data.refit and self.begins_whole):
             raise ValueError("a run of no epoch is a refit that begins with the whole weights of others")
         if self.temperature_of and not self.data.refit:
             raise ValueError("temperature_of is of a refit alone: what holds slices out fits its own")
@@ -191,6 +194,11 @@ class Recipe(Strict):
         if isinstance(self.weights, Path):
             return (self.weights,)
         return self.weights if isinstance(self.weights, tuple) else ()
+
+    @property
+    def begins_whole(self) -> bool:
+        """Whether the weights are a whole network's, its head and its cells included."""
+        return self.weights_as in {"whole", "mean", "graph"}
 
     @property
     def epochs(self) -> int:

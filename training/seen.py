@@ -1,12 +1,15 @@
-"""Whether another run learnt from the slices that this one is held to."""
+"""Whether another run, or a registered version, learnt from the slices that this one is held to."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from service.contract.card import CARD_FILE, Card, read_card
 from training.config import Recipe, read_recipe
-from training.data.index import NO_FOLD, Row, read_index
-from training.errors import made_by
+from training.data.index import NO_FOLD, Row, read_index, sha256_of, write_index
+from training.dataconfig import DataConfig
+from training.errors import RecipeError, made_by
 from training.index import INDEX
 from training.run import RECIPE
 
@@ -21,13 +24,41 @@ def count_seen(home: Path, recipe: Recipe, run: Path) -> int:
     others count as learnt where this one tests, for they chose an epoch.
     """
     rows = _rows(run, recipe)
-    others = [(theirs.data, _rows(place, theirs)) for place, theirs in _line_of(home).items()]
+    line = _line_of(home)
+    versions = {path for theirs in line.values() for path in theirs.starts if (path.parent / CARD_FILE).exists()}
+    others = [(theirs.data, _rows(place, theirs)) for place, theirs in line.items()]
     names = _names([*rows, *(row for _, known in others for row in known)])
     tested = (*recipe.data.test_folds, NO_FOLD)
     learnt = set().union(*(_of(known, data.learnt_folds, names) for data, known in others))
     chosen = set().union(*(_of(known, data.val_folds, names) for data, known in others))
     held_out = [row for row in rows if row.fold in (*recipe.data.validated_folds, *tested)]
-    return sum(bool(names[row.path] & (learnt | chosen if row.fold in tested else learnt)) for row in held_out)
+    seen = {row.path for row in held_out if names[row.path] & (learnt | chosen if row.fold in tested else learnt)}
+    return len(seen.union(*(find_seen(read_card(path.parent), recipe, run) for path in versions)))
+
+
+def find_seen(card: Card, recipe: Recipe, run: Path) -> set[str]:
+    """The paths of what a registered version learnt and `run` holds out, as far as its card tells.
+
+    That is its data, its split and the hash of its index.
+    Raises `RecipeError` where both know a data set and deal it out differently, for then it cannot be told.
+    """
+    theirs = DataConfig.model_validate(card.training.recipe["data"])
+    if not set(theirs.datasets) & set(recipe.data.datasets):
+        return set()
+    known = read_index(made_by("index", run / INDEX), theirs.datasets)
+    with TemporaryDirectory() as folder:
+        write_index(known, Path(folder) / INDEX)
+        if sha256_of(Path(folder) / INDEX) != card.data.index_sha256:
+            raise RecipeError(
+                f"{card.name}, version {card.version}, learnt {card.data.name}, dealt out otherwise than here: "
+                "whether it learnt what is held out here cannot be told"
+            )
+    tested = (*recipe.data.test_folds, NO_FOLD)
+    learnt = set(theirs.learnt_folds)
+    chosen = learnt | set(theirs.val_folds)
+    held_out = (*recipe.data.validated_folds, *tested)
+    ours = [row for row in known if row.dataset in recipe.data.datasets and row.fold in held_out]
+    return {row.path for row in ours if row.fold in (chosen if row.fold in tested else learnt)}
 
 
 def _rows(run: Path, recipe: Recipe) -> Sequence[Row]:

@@ -12,6 +12,7 @@ from training.data.index import sha256_of
 from training.errors import RecipeError
 from training.networks.channels import cut_channels
 from training.networks.classifier import Classifier
+from training.networks.folded import load_graph
 from training.networks.plain import PlainNetwork
 from training.networks.weights import load_backbone, load_convolutions, load_mean, load_whole
 
@@ -21,6 +22,7 @@ LOADERS: dict[str, Callable[..., None]] = {
     "convolutions": load_convolutions,
     "whole": load_whole,
     "mean": load_mean,
+    "graph": load_graph,
 }
 
 
@@ -69,7 +71,9 @@ def _first_weights(recipe: Recipe) -> str:
     if recipe.weights == PRETRAINED:
         return f"timm's download for {recipe.architecture}"
     kind = "" if recipe.weights_as == "trunk" else f"{recipe.weights_as} of "
-    return kind + " and ".join(f"{path.name} (sha256 {sha256_of(path)[:12]})" for path in recipe.starts)
+    depth = 3 if recipe.weights_as == "graph" else 1
+    names = {path: "/".join(path.parts[-depth:]) for path in recipe.starts}
+    return kind + " and ".join(f"{name} (sha256 {sha256_of(path)[:12]})" for path, name in names.items())
 
 
 def new_optimizer(network: Classifier, outline: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

@@ -3,11 +3,13 @@
 import json
 import math
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from service.contract.card import CARD_FILE, Card, read_card
 from training import checkpoint, memory
 from training.batches import balance, draw_batches, size_of, steps_of
 from training.calibrate import read_temperature
@@ -18,11 +20,13 @@ from training.errors import DataError, DivergedError, RecipeError, made_by
 from training.history import CURVES, HISTORY, draw_curves, without_nan, write_line
 from training.index import INDEX
 from training.learner import Learner
+from training.networks.classifier import Classifier
+from training.networks.folded import settle
 from training.origin import NOT_RECORDED, read_origin, write_origin
 from training.processes import Processes
 from training.progress import Watch
 from training.run import RECIPE, input_spec, load_splits, source_spec
-from training.seen import count_seen
+from training.seen import count_seen, find_seen
 from training.start import name_weights, new_network
 from training.tally import Tally
 from training.teachers import load_teachers
@@ -30,6 +34,8 @@ from training.validation import overlap, validate
 from training.whole import write_whole
 
 BALANCE = "balance.json"
+SETTLING = 16
+"""Batches from which batch norms that were folded get statistics again."""
 
 
 def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> Path:
@@ -50,6 +56,7 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
         masks = load_masks(source.rows, data, recipe.data.outlines, source_spec(recipe))
         held_masks = _held_masks(recipe, data, held_out) if held_out else None
         network = new_network(recipe)
+    _settle(network, recipe, source, masks)
     network = network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes it
     teachers = load_teachers(recipe, run, processes.device)
     learner = Learner(network, recipe, processes, steps=steps_of(recipe, source), teachers=teachers)
@@ -98,6 +105,14 @@ def train(recipe: Recipe, data: Path, run: Path, watch: Watch | None = None) -> 
     return run / checkpoint.BEST
 
 
+def _settle(network: Classifier, recipe: Recipe, source: Slices, masks: Masks) -> None:
+    """Batch norms that were folded get statistics again, of slices as the first epoch shows them."""
+    if recipe.weights_as == "graph":
+        generator = torch.Generator().manual_seed(recipe.seed)
+        batches = islice(draw_batches(source, masks, recipe, generator, epoch=0), SETTLING)
+        settle(network, (batch.slices for batch in batches))
+
+
 def _begin(recipe: Recipe, run: Path, source: Slices) -> None:
     """Write down what is about to be trained, on what, and from which weights; what goes on keeps its origin."""
     write_whole(run / RECIPE, recipe.model_dump_json(indent=2))
@@ -141,13 +156,28 @@ def _refuse_false_start(recipe: Recipe, run: Path) -> None:
         if not path.is_file():
             raise RecipeError(f"the recipe starts from {path}, which does not exist")
     for path in recipe.starts:
-        home = path.parent
-        if home.resolve() != run.resolve() and (home / RECIPE).exists() and (seen := count_seen(home, recipe, run)):
+        home, seen = path.parent, 0
+        if (home / CARD_FILE).exists():
+            seen = len(find_seen(_fitting(home, recipe), recipe, run))
+        elif home.resolve() != run.resolve() and (home / RECIPE).exists():
+            seen = count_seen(home, recipe, run)
+        if seen:
             raise RecipeError(f"{path} is no start: {seen} of the slices held out here were its own")
     if (run / checkpoint.LAST).exists() and read_recipe(run / RECIPE) != recipe:
         raise RecipeError(f"{run} began with another recipe: choose a new run")
     if (run / checkpoint.LAST).exists() and read_origin(run).weights not in {NOT_RECORDED, name_weights(recipe)}:
         raise RecipeError(f"{run} began with other weights, or was taught by others: choose a new run")
+
+
+def _fitting(bundle: Path, recipe: Recipe) -> Card:
+    """The card of a version to start from; raises `RecipeError` where it cannot be read or its classes are others."""
+    try:
+        card = read_card(bundle)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{bundle / CARD_FILE} cannot be read: {error}") from None
+    if card.class_names != recipe.class_names:
+        raise RecipeError(f"{bundle} answers {', '.join(card.class_names)}, the recipe {', '.join(recipe.class_names)}")
+    return card
 
 
 def _refuse_false_temperature(recipe: Recipe, run: Path) -> None:

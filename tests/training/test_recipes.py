@@ -37,6 +37,8 @@ def shrink(recipe: Recipe) -> Recipe:
     }
     if recipe.data.outlines:
         changes["data"]["outlines"] = {"drawn": "outlines.json"}
+    if not recipe.optimizer.outlines_count:
+        changes["cells"] = False
     folds = {"train_folds": [1, 2, 3], "val_folds": [4], "test_folds": [5], "folds": 5}
     return Recipe.model_validate(merge(recipe.model_dump(), changes, {"data": folds}))
 
