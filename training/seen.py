@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from service.contract.card import CARD_FILE, Card, read_card
@@ -39,26 +39,27 @@ def count_seen(home: Path, recipe: Recipe, run: Path) -> int:
 def find_seen(card: Card, recipe: Recipe, run: Path) -> set[str]:
     """The paths of what a registered version learnt and `run` holds out, as far as its card tells.
 
-    That is its data, its split and the hash of its index.
-    Raises `RecipeError` where both know a data set and deal it out differently, for then it cannot be told.
+    That is its data, its split and the hash of its index: of copies of slices of its data sets not which of them it
+    learnt, so that all count. Raises `RecipeError` where both know a data set and deal it out differently, for
+    then nothing can be told.
     """
     theirs = DataConfig.model_validate(card.training.recipe["data"])
+    tested = (*recipe.data.test_folds, NO_FOLD)
+    held_out = [row for row in _rows(run, recipe) if row.fold in (*recipe.data.validated_folds, *tested)]
+    ours = [row for row in held_out if row.dataset not in theirs.datasets]
+    copies = {row.path for row in ours if PurePosixPath(row.same_as).parts[:1] in {(name,) for name in theirs.datasets}}
     if not set(theirs.datasets) & set(recipe.data.datasets):
-        return set()
-    known = read_index(made_by("index", run / INDEX), theirs.datasets)
+        return copies
     with TemporaryDirectory() as folder:
-        write_index(known, Path(folder) / INDEX)
+        write_index(read_index(run / INDEX, theirs.datasets), Path(folder) / INDEX)
         if sha256_of(Path(folder) / INDEX) != card.data.index_sha256:
             raise RecipeError(
                 f"{card.name}, version {card.version}, learnt {card.data.name}, dealt out otherwise than here: "
                 "whether it learnt what is held out here cannot be told"
             )
-    tested = (*recipe.data.test_folds, NO_FOLD)
-    learnt = set(theirs.learnt_folds)
-    chosen = learnt | set(theirs.val_folds)
-    held_out = (*recipe.data.validated_folds, *tested)
-    ours = [row for row in known if row.dataset in recipe.data.datasets and row.fold in held_out]
-    return {row.path for row in ours if row.fold in (chosen if row.fold in tested else learnt)}
+    learnt, chosen = set(theirs.learnt_folds), {*theirs.learnt_folds, *theirs.val_folds}
+    shared = [row for row in held_out if row.dataset in theirs.datasets]
+    return copies | {row.path for row in shared if row.fold in (chosen if row.fold in tested else learnt)}
 
 
 def _rows(run: Path, recipe: Recipe) -> Sequence[Row]:

@@ -82,6 +82,18 @@ def test_slices_of_ones_own_may_join_or_replace_those_that_a_version_learnt(
         assert train(going_on(recipe.model_copy(update={"data": data}), bundle), pictures, home).exists()
 
 
+def test_copies_of_what_a_version_may_have_learnt_are_not_held_out(
+    bundle: Path, run: Path, pictures: Path, recipe: Recipe
+) -> None:
+    rows = read_index(run / INDEX)
+    copy = next(row for row in rows if row.fold == 5)
+    ours = [replace(row, dataset="ours", same_as=row.path if row == copy else "") for row in rows]
+    write_index(ours, run / INDEX)
+    chosen = recipe.model_copy(update={"data": recipe.data.model_copy(update={"datasets": ("ours",)})})
+    with pytest.raises(RecipeError, match="is no start: 1 of the slices held out here were its own"):
+        train(going_on(chosen, bundle), pictures, run)
+
+
 def test_a_version_of_other_classes_or_with_a_broken_card_is_no_start(
     bundle: Path, run: Path, pictures: Path, recipe: Recipe
 ) -> None:
