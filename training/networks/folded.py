@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # onnx raises it
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # what 1-D and 2-D ones, and timm's, have in common
 
@@ -18,7 +19,7 @@ def load_graph(network: Classifier, path: Path) -> None:
 
     A batch norm that was folded comes back as one that only adds the bias; the network answers as the graph does.
     """
-    graph = onnx.load(path).graph
+    graph = _read(path)
     named = {each.name: torch.from_numpy(np.copy(onnx.numpy_helper.to_array(each))) for each in graph.initializer}
     tensors = named | dict(_biases(graph, named))
     sides = [each.dim_value for each in graph.input[0].type.tensor_type.shape.dim][1:]
@@ -33,6 +34,13 @@ def load_graph(network: Classifier, path: Path) -> None:
     if lacking:
         raise ValueError(f"{path.name} does not fit: missing {lacking[:3]}")
     network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+
+
+def _read(path: Path) -> onnx.GraphProto:
+    try:
+        return onnx.load(path, format="protobuf").graph
+    except DecodeError:
+        raise ValueError(f"{path.name} is no ONNX graph") from None
 
 
 def _biases(graph: onnx.GraphProto, named: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -72,6 +72,12 @@ def test_another_networks_graph_does_not_fit(tmp_path: Path) -> None:
         load_graph(Classifier("test_efficientnet", 5, size=64), graph)
 
 
+def test_what_is_no_graph_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"name": "tiny"}')
+    with pytest.raises(ValueError, match=r"card\.json is no ONNX graph"):
+        load_graph(Classifier("test_efficientnet", 4, size=64), tmp_path / "card.json")
+
+
 def test_settled_batch_norms_answer_as_before_and_know_what_reaches_them() -> None:
     network = lived("test_efficientnet")
     before = answer(network)
